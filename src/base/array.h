@@ -5,8 +5,8 @@
 
 #define SUP_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Grows *items (elements of size bytes) so that at least need fit; amortised doubling. Returns SUP_OK or
- * SUP_ENOMEM, in which case nothing changed. */
+/* Grows *items (elements of size bytes) so that at least need fit; amortised doubling. Returns
+ * SUP_OK or SUP_ENOMEM, in which case nothing changed. */
 int sup_array_grow(void **items, size_t *cap, size_t need, size_t size);
 
 #endif

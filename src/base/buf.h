@@ -19,8 +19,8 @@ int sup_slice_eq(struct sup_slice a, struct sup_slice b);
 int sup_slice_cmp(struct sup_slice a, struct sup_slice b);
 
 /* A growing byte buffer with a maximum that it never passes. The first failure (maximum or memory)
- * sticks: later appends do nothing, and one check of ->failed at the end tells. The bytes are always
- * followed by a NUL that does not count, so a buffer of text can be used as a string. */
+ * sticks: later appends do nothing, and one check of ->failed at the end tells. The bytes are
+ * always followed by a NUL that does not count, so a buffer of text can be used as a string. */
 struct sup_buf {
     uint8_t *p;
     size_t n;

@@ -16,8 +16,8 @@ struct timespec sup_mono_deadline(int64_t delay_ms);
 
 #define SUP_TIME_STR_MAX 32
 
-/* "2026-11-24T06:15:36.123Z"; out holds SUP_TIME_STR_MAX bytes. Returns out. Times outside the years
- * 0 to 9999 are written as the nearest such time. */
+/* "2026-11-24T06:15:36.123Z"; out holds SUP_TIME_STR_MAX bytes. Returns out. Times outside the
+ * years 0 to 9999 are written as the nearest such time. */
 char *sup_time_format(int64_t wall_ms, char out[SUP_TIME_STR_MAX]);
 
 /* Lenient RFC 3339 / ISO 8601: fraction of any length (cut to ms), "Z", "+00:00", "+0000", a space

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-/* Structured logging: an event is a component, a sentence and key/value fields. It is written as one
- * line, in one write(2), to the log's descriptor (standard error unless told). Thread-safe.
+/* Structured logging: an event is a component, a sentence and key/value fields. It is written as
+ * one line, in one write(2), to the log's descriptor (standard error unless told). Thread-safe.
  *
  *   sup_log_info("mesh", "peer connected", SUP_S("peer", name), SUP_I("lag", lag));
  *

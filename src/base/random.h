@@ -6,8 +6,8 @@
 
 /* From the kernel (getrandom): for ids and keys. Aborts only if the kernel has no randomness. */
 void sup_random_bytes(void *p, size_t n);
-uint64_t sup_random_u64(void);         /* from the kernel */
-uint64_t sup_random_id(void);          /* from the kernel, never 0 */
+uint64_t sup_random_u64(void); /* from the kernel */
+uint64_t sup_random_id(void);  /* from the kernel, never 0 */
 
 /* A seeded generator (xoshiro256**): same seed, same sequence, for jitter, tests and simulation.
  * Not for secrets. Not thread-safe: one a thread. */

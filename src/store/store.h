@@ -1,0 +1,115 @@
+#ifndef SUP_STORE_STORE_H
+#define SUP_STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The store: ordered key-value column families with atomic, durable transactions and snapshots.
+ *
+ * Two back ends stand behind the same calls and pass the same conformance suite: RocksDB, and a
+ * twin in memory for tests and simulation. Nothing here knows what is stored: keys and values are
+ * made by codec/.
+ *
+ * Threads: reads, snapshots and iterators from any thread. Transactions from one thread at a time
+ * (store/writer.h runs it). */
+
+enum sup_cf {
+    SUP_CF_META,
+    SUP_CF_RECORDS,
+    SUP_CF_LOG,
+    SUP_CF_QUARANTINE,
+    SUP_CF_PEERS,
+    SUP_CF_SES,
+    SUP_CF_OUTBOX,
+    SUP_CF_DEDUP,
+    SUP_CF_AUDIT,
+    SUP_CF_EXPIRY,
+    SUP_N_CFS
+};
+const char *sup_cf_name(enum sup_cf cf);
+
+struct sup_store;
+
+/* Who owns the store. Written when the store is made, compared at every later open. */
+struct sup_store_identity {
+    const char *node;    /* name in the mesh */
+    const char *cluster; /* "" when there is no mesh */
+};
+
+struct sup_store_opts {
+    const char *dir; /* made if missing (its parent must exist) */
+    struct sup_store_identity identity;
+    uint64_t cache_bytes; /* block cache; 0 = 64 MiB */
+    bool create;          /* false: SUP_ENOTFOUND when there is no store in dir */
+};
+
+/* The schema that this program writes. A store of a larger version is refused. */
+#define SUP_STORE_SCHEMA 1
+
+/* Opens or makes the store. SUP_EEXIST: another process has it open (the text says so).
+ * SUP_EVERSION: made by a newer supsync. SUP_EINPUT: belongs to another node or cluster (both are
+ * named). SUP_ECORRUPT, SUP_EIO. The caller closes with sup_store_close. */
+int sup_store_open(const struct sup_store_opts *opts, struct sup_store **out, struct sup_err *err);
+/* The twin; contents are lost at close. */
+int sup_store_open_memory(const struct sup_store_identity *identity, struct sup_store **out,
+                          struct sup_err *err);
+/* Flushes and closes; every snapshot, iterator and transaction must be gone. NULL is fine. */
+void sup_store_close(struct sup_store *s);
+
+/* Made with the database directory: random, never 0. The incarnation can be renewed (sup_store_*
+ * callers write it through SUP_META_INCARNATION in a transaction and then call _reload). */
+uint64_t sup_store_node_id(const struct sup_store *s);
+
+/* --- reading --- */
+struct sup_snapshot; /* a consistent view; may be NULL in every call: the newest state */
+struct sup_snapshot *sup_store_snapshot(struct sup_store *s);
+void sup_snapshot_free(struct sup_store *s, struct sup_snapshot *snap);
+
+/* Appends the value to out (cleared first). SUP_OK, SUP_ENOTFOUND, or SUP_EIO/SUP_ECORRUPT. */
+int sup_store_get(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+                  struct sup_slice key, struct sup_buf *out, struct sup_err *err);
+
+struct sup_iter;
+/* Iterates keys in [lower, upper) in order; empty slices leave an end open. The bounds are copied.
+ * Positioned at the first key. Never NULL unless out of memory. */
+struct sup_iter *sup_iter_new(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+                              struct sup_slice lower, struct sup_slice upper);
+bool sup_iter_valid(const struct sup_iter *it);
+struct sup_slice sup_iter_key(const struct sup_iter *it);   /* valid until the next move */
+struct sup_slice sup_iter_value(const struct sup_iter *it); /* valid until the next move */
+void sup_iter_next(struct sup_iter *it);
+void sup_iter_seek(struct sup_iter *it, struct sup_slice key); /* first key >= key */
+/* After the loop: SUP_OK, or the error that ended it early. */
+int sup_iter_status(const struct sup_iter *it, struct sup_err *err);
+void sup_iter_free(struct sup_iter *it);
+
+/* Approximate count of keys and bytes on disk, for status and metrics. */
+uint64_t sup_store_estimate_keys(struct sup_store *s, enum sup_cf cf);
+uint64_t sup_store_disk_bytes(struct sup_store *s);
+
+/* --- writing --- */
+struct sup_txn;
+
+/* Begins a transaction; its reads see its own writes. NULL only when out of memory. The first error
+ * sticks: later calls do nothing and return it; commit reports it. One check at commit is enough.
+ */
+struct sup_txn *sup_txn_begin(struct sup_store *s);
+int sup_txn_get(struct sup_txn *t, enum sup_cf cf, struct sup_slice key, struct sup_buf *out);
+void sup_txn_put(struct sup_txn *t, enum sup_cf cf, struct sup_slice key, struct sup_slice value);
+void sup_txn_delete(struct sup_txn *t, enum sup_cf cf, struct sup_slice key);
+/* Iterates the transaction's view (the store plus its own writes). Free before the next write. */
+struct sup_iter *sup_txn_iter(struct sup_txn *t, enum sup_cf cf, struct sup_slice lower,
+                              struct sup_slice upper);
+/* A mark to which writes can be taken back; one level: a later mark replaces an earlier one.
+ * Rolling back also clears a sticky error that arose after the mark. */
+void sup_txn_mark(struct sup_txn *t);
+void sup_txn_rollback_to_mark(struct sup_txn *t);
+/* Commits atomically; with sync, returns only when the write-ahead log is on stable storage. Frees
+ * t in every case. On error nothing was written. */
+int sup_txn_commit(struct sup_txn *t, bool sync, struct sup_err *err);
+void sup_txn_abort(struct sup_txn *t);
+
+#endif
