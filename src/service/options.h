@@ -1,0 +1,82 @@
+#ifndef SUP_SERVICE_OPTIONS_H
+#define SUP_SERVICE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the configuration says, as plain values with defaults filled in. agent/config.c makes it
+ * from YAML; services read it. Times are milliseconds. Strings are never NULL ("" when not given)
+ * and belong to whoever made the struct. */
+
+struct sup_queue_options {
+    const char *queue_url;
+    unsigned receivers;
+};
+
+struct sup_peer_options {
+    const char *name;
+    const char *url;
+};
+
+enum sup_ses_mode { SUP_MODE_ENFORCE, SUP_MODE_OBSERVE };
+enum sup_removal_policy { SUP_REMOVAL_RESTORE, SUP_REMOVAL_PROPAGATE, SUP_REMOVAL_REPORT };
+
+struct sup_options {
+    const char *node;
+    const char *region;
+    const char *data_dir;
+
+    struct {
+        const char *socket;
+        const char *listen; /* "" = no TCP */
+        const char *tls_cert;
+        const char *tls_key;
+        const char *tokens_file;
+    } admin;
+
+    struct {
+        const char *endpoint_url; /* "" = AWS's own */
+    } aws;
+
+    const struct sup_queue_options *queues;
+    size_t n_queues;
+
+    struct {
+        enum sup_ses_mode mode;
+        double max_rps;
+        int64_t scan_interval_ms;
+        int64_t absence_interval_ms;
+        enum sup_removal_policy on_external_removal;
+        double fuse_percent;
+        uint64_t fuse_count;
+        const char *import_bucket;
+        const char *import_prefix;
+        uint64_t import_threshold;
+    } ses;
+
+    struct {
+        bool enabled;
+        const char *cluster;
+        const char *listen;
+        const char *tls_ca;
+        const char *tls_cert;
+        const char *tls_key;
+        bool insecure; /* tcp:// URLs accepted */
+        int64_t max_clock_drift_ms;
+        const char
+            *secret_file; /* keys the hash of addresses; "" = derived from the cluster name */
+        const struct sup_peer_options *peers;
+        size_t n_peers;
+    } mesh;
+
+    struct {
+        bool suppress_ambiguous_complaints; /* several recipients at one provider; default no */
+        int64_t global_list_ttl_ms;         /* expiry of a global-list hit; 0 = never */
+        int64_t dedup_ttl_ms;               /* how long an event is remembered; default 15 days */
+    } ingest;
+
+    uint64_t cache_bytes; /* block cache of the store */
+};
+
+#endif
