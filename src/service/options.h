@@ -77,6 +77,12 @@ struct sup_options {
     } ingest;
 
     uint64_t cache_bytes; /* block cache of the store */
+
+    struct {
+        const char *listen; /* "" = no SNS over HTTPS */
+        const char *const *topics;
+        size_t n_topics;
+    } sns_http;
 };
 
 #endif
