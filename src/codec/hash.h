@@ -1,0 +1,23 @@
+#ifndef SUP_CODEC_HASH_H
+#define SUP_CODEC_HASH_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+/* The keyed hash of addresses (SipHash-2-4, libsodium). It orders the records, and reconciliation
+ * between nodes is built on it: all nodes of a cluster use the same key. Without a secret key
+ * somebody could make addresses that collide. */
+
+struct sup_hash_key {
+    uint8_t k[16];
+    uint64_t
+        check; /* tells two keys apart without giving them away; goes into HELLO and the store */
+};
+
+/* From the cluster's name and, if not empty, a secret. Pure. */
+void sup_hash_key_derive(const char *cluster, struct sup_slice secret, struct sup_hash_key *out);
+
+uint64_t sup_hash64(const struct sup_hash_key *key, struct sup_slice bytes);
+
+#endif

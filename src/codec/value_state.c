@@ -1,0 +1,179 @@
+/* Values of the ses, outbox and peers column families: this node's own state, never replicated. */
+#include "codec/pb_arena.h"
+#include "codec/value.h"
+#include "store.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SES_FORMAT 1
+#define MEM_MAX    (1U << 20)
+
+void sup_ses_entry_init(struct sup_ses_entry *e)
+{
+    e->n_spellings = 0;
+    e->want = 0;
+    e->outbox_due_ms = 0;
+}
+
+struct sup_ses_spelling *sup_ses_entry_spelling(struct sup_ses_entry *e, const char *spelling)
+{
+    struct sup_ses_spelling *s;
+
+    for (size_t i = 0; i < e->n_spellings; i++) {
+        if (strcmp(e->spellings[i].spelling, spelling) == 0)
+            return &e->spellings[i];
+    }
+    if (e->n_spellings == SUP_SPELLINGS_MAX || strlen(spelling) > SUP_ADDRESS_MAX)
+        return NULL;
+    s = &e->spellings[e->n_spellings++];
+    memset(s, 0, sizeof(*s));
+    snprintf(s->spelling, sizeof(s->spelling), "%s", spelling);
+    return s;
+}
+
+void sup_ses_entry_encode(const struct sup_ses_entry *e, struct sup_buf *out)
+{
+    Supsync__Store__SesEntry msg = SUPSYNC__STORE__SES_ENTRY__INIT;
+    Supsync__Store__SesSpelling spellings[SUP_SPELLINGS_MAX];
+    Supsync__Store__SesSpelling *pointers[SUP_SPELLINGS_MAX];
+
+    msg.format = SES_FORMAT;
+    msg.want = e->want;
+    msg.outbox_due_ms = e->outbox_due_ms;
+    msg.n_spellings = e->n_spellings;
+    msg.spellings = pointers;
+    for (size_t i = 0; i < e->n_spellings; i++) {
+        const struct sup_ses_spelling *s = &e->spellings[i];
+        supsync__store__ses_spelling__init(&spellings[i]);
+        spellings[i].spelling = (char *)(uintptr_t)s->spelling;
+        spellings[i].present = s->present;
+        spellings[i].reason = (uint32_t)s->reason;
+        spellings[i].last_update_ms = s->last_update_ms;
+        spellings[i].write_op = (uint32_t)s->write_op;
+        spellings[i].write_reason = (uint32_t)s->write_reason;
+        spellings[i].write_begin_ms = s->write_begin_ms;
+        spellings[i].write_end_ms = s->write_end_ms;
+        pointers[i] = &spellings[i];
+    }
+    sup_pb_pack(&msg.base, out);
+}
+
+static int spelling_decode(const Supsync__Store__SesSpelling *in, struct sup_ses_entry *e,
+                           struct sup_err *err)
+{
+    struct sup_ses_spelling *s = sup_ses_entry_spelling(e, in->spelling);
+
+    if (!s || in->reason > SUP_REASON_COMPLAINT || in->write_op > SUP_SES_DELETE ||
+        in->write_reason > SUP_REASON_COMPLAINT)
+        return sup_err_set(err, SUP_ECORRUPT, "damaged SES entry");
+    s->present = in->present;
+    s->reason = (enum sup_reason)in->reason;
+    s->last_update_ms = in->last_update_ms;
+    s->write_op = (enum sup_ses_op)in->write_op;
+    s->write_reason = (enum sup_reason)in->write_reason;
+    s->write_begin_ms = in->write_begin_ms;
+    s->write_end_ms = in->write_end_ms;
+    return SUP_OK;
+}
+
+int sup_ses_entry_decode(struct sup_slice bytes, struct sup_ses_entry *out, struct sup_err *err)
+{
+    Supsync__Store__SesEntry *msg;
+    struct sup_pb_arena a;
+    int rc = SUP_OK;
+
+    sup_ses_entry_init(out);
+    sup_pb_arena_init(&a, MEM_MAX);
+    msg = supsync__store__ses_entry__unpack(&a.allocator, bytes.n, bytes.p);
+    if (!msg)
+        rc = sup_err_set(err, SUP_ECORRUPT, "damaged SES entry");
+    else if (msg->format > SES_FORMAT)
+        rc = sup_err_set(err, SUP_EVERSION, "SES entry of format %u; this program knows up to %d",
+                         msg->format, SES_FORMAT);
+    for (size_t i = 0; rc == SUP_OK && i < msg->n_spellings; i++)
+        rc = spelling_decode(msg->spellings[i], out, err);
+    if (rc == SUP_OK) {
+        out->want = msg->want;
+        out->outbox_due_ms = msg->outbox_due_ms;
+    }
+    sup_pb_arena_reset(&a);
+    return rc;
+}
+
+void sup_outbox_entry_encode(const struct sup_outbox_entry *e, struct sup_buf *out)
+{
+    Supsync__Store__OutboxEntry msg = SUPSYNC__STORE__OUTBOX_ENTRY__INIT;
+
+    msg.attempts = e->attempts;
+    msg.last_error = (char *)(uintptr_t)e->last_error;
+    msg.queued_ms = e->queued_ms;
+    sup_pb_pack(&msg.base, out);
+}
+
+int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out,
+                            struct sup_err *err)
+{
+    Supsync__Store__OutboxEntry *msg;
+    struct sup_pb_arena a;
+    int rc = SUP_OK;
+
+    sup_pb_arena_init(&a, MEM_MAX);
+    msg = supsync__store__outbox_entry__unpack(&a.allocator, bytes.n, bytes.p);
+    if (!msg) {
+        rc = sup_err_set(err, SUP_ECORRUPT, "damaged outbox entry");
+    } else {
+        out->attempts = msg->attempts;
+        out->queued_ms = msg->queued_ms;
+        snprintf(out->last_error, sizeof(out->last_error), "%s", msg->last_error);
+    }
+    sup_pb_arena_reset(&a);
+    return rc;
+}
+
+void sup_peer_state_encode(const struct sup_peer_state *p, struct sup_buf *out)
+{
+    Supsync__Store__PeerState msg = SUPSYNC__STORE__PEER_STATE__INIT;
+    uint64_t incarnations[SUP_VV_MAX];
+    uint64_t seqs[SUP_VV_MAX];
+
+    for (size_t i = 0; i < p->acked.n; i++) {
+        incarnations[i] = p->acked.e[i].incarnation;
+        seqs[i] = p->acked.e[i].seq;
+    }
+    msg.node_id = p->node_id;
+    msg.incarnation = p->incarnation;
+    msg.last_contact_ms = p->last_contact_ms;
+    msg.name = (char *)(uintptr_t)p->name;
+    msg.n_acked_incarnation = p->acked.n;
+    msg.acked_incarnation = incarnations;
+    msg.n_acked_seq = p->acked.n;
+    msg.acked_seq = seqs;
+    sup_pb_pack(&msg.base, out);
+}
+
+int sup_peer_state_decode(struct sup_slice bytes, struct sup_peer_state *out, struct sup_err *err)
+{
+    Supsync__Store__PeerState *msg;
+    struct sup_pb_arena a;
+    int rc = SUP_OK;
+
+    memset(out, 0, sizeof(*out));
+    sup_pb_arena_init(&a, MEM_MAX);
+    msg = supsync__store__peer_state__unpack(&a.allocator, bytes.n, bytes.p);
+    if (!msg || msg->n_acked_incarnation != msg->n_acked_seq ||
+        strlen(msg->name) >= sizeof(out->name))
+        rc = sup_err_set(err, SUP_ECORRUPT, "damaged peer state");
+    for (size_t i = 0; rc == SUP_OK && i < msg->n_acked_seq; i++) {
+        if (sup_vv_raise(&out->acked, msg->acked_incarnation[i], msg->acked_seq[i]) != SUP_OK)
+            rc = sup_err_set(err, SUP_ECORRUPT, "damaged peer state");
+    }
+    if (rc == SUP_OK) {
+        out->node_id = msg->node_id;
+        out->incarnation = msg->incarnation;
+        out->last_contact_ms = msg->last_contact_ms;
+        snprintf(out->name, sizeof(out->name), "%s", msg->name);
+    }
+    sup_pb_arena_reset(&a);
+    return rc;
+}

@@ -1,0 +1,74 @@
+#include "core/rate.h"
+
+/* Tokens never pile up past this many seconds' worth: SES's limiter would throttle a larger burst.
+ */
+#define BURST_SECONDS 0.5
+
+static double burst(const struct sup_rate *r)
+{
+    double b = r->rps * BURST_SECONDS;
+
+    return b < 1 ? 1 : b;
+}
+
+static double clamp(double v, double lo, double hi)
+{
+    if (v > hi)
+        v = hi;
+    return v < lo ? lo : v;
+}
+
+void sup_rate_init(struct sup_rate *r, double rps, double max_rps, int64_t now_ms)
+{
+    r->max_rps = max_rps < SUP_RATE_MIN ? SUP_RATE_MIN : max_rps;
+    r->rps = clamp(rps > 0 ? rps : SUP_RATE_START, SUP_RATE_MIN, r->max_rps);
+    r->tokens = 1;
+    r->refill_ms = now_ms;
+    r->grow_ms = now_ms;
+}
+
+static void refill(struct sup_rate *r, int64_t now_ms)
+{
+    if (now_ms > r->refill_ms) {
+        r->tokens += (double)(now_ms - r->refill_ms) / 1000.0 * r->rps;
+        r->refill_ms = now_ms;
+    }
+    if (r->tokens > burst(r))
+        r->tokens = burst(r);
+}
+
+int64_t sup_rate_take(struct sup_rate *r, int64_t now_ms)
+{
+    double wait;
+
+    refill(r, now_ms);
+    if (r->tokens >= 1) {
+        r->tokens -= 1;
+        return 0;
+    }
+    wait = (1 - r->tokens) / r->rps * 1000.0;
+    return (int64_t)wait + 1;
+}
+
+void sup_rate_success(struct sup_rate *r, int64_t now_ms)
+{
+    double seconds = (double)(now_ms - r->grow_ms) / 1000.0;
+
+    if (seconds <= 0)
+        return;
+    refill(r, now_ms);
+    /* An idle hour is no evidence that a higher rate would be allowed. */
+    r->rps = clamp(r->rps + (seconds < 1 ? seconds : 1), SUP_RATE_MIN, r->max_rps);
+    r->grow_ms = now_ms;
+}
+
+void sup_rate_throttled(struct sup_rate *r, int64_t now_ms)
+{
+    refill(r, now_ms);
+    r->tokens = 0;
+    if (now_ms < r->grow_ms)
+        return;
+    r->rps = clamp(r->rps / 2, SUP_RATE_MIN, r->max_rps);
+    /* No growth, and no second halving, for the next second. */
+    r->grow_ms = now_ms + 1000;
+}
