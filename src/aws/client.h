@@ -70,7 +70,7 @@ struct sup_aws_call {
     bool long_poll;
     bool no_throttle_retry; /* a throttle is answered at once: the caller's own rate control reacts
                              */
-    struct sup_stop *stop;  /* beside the client's; may be NULL */
+    struct sup_stop *stop;  /* NULL: the client's */
 };
 
 /* Builds, signs, sends, parses the error, retries. r: initialised by the caller; holds the last

@@ -44,8 +44,9 @@ void sup_http_response_add_header(struct sup_http_response *r, const char *name,
                                   const char *value, size_t value_n);
 
 /* How requests are sent. Tests replace it. send fills r (initialised by the caller) and returns
- * SUP_OK for any complete reply, whatever its status; SUP_ETIMEDOUT, SUP_EIO (connect, reset, TLS,
- * truncated), SUP_ELIMIT (body), SUP_ECLOSED (stop), SUP_EINPUT (URL), SUP_ENOMEM. Thread-safe. */
+ * SUP_OK for any complete reply, whatever its status; SUP_ETIMEDOUT, SUP_EIO (connect, reset,
+ * truncated), SUP_EAUTH (certificate refused), SUP_ELIMIT (body), SUP_ECLOSED (stop), SUP_EINPUT
+ * (URL), SUP_ENOMEM. Thread-safe. */
 struct sup_http_transport {
     int (*send)(void *arg, const struct sup_http_request *req, struct sup_http_response *r,
                 struct sup_err *err);
@@ -60,7 +61,6 @@ struct sup_http_options {
     int64_t connect_timeout_ms; /* 0: 5 s */
     int64_t timeout_ms;         /* 0: 30 s */
     size_t max_body;            /* 0: 16 MiB */
-    bool verbose; /* sup_log_debug a line for each exchange (never headers or bodies) */
 };
 
 /* A pool of libcurl handles. A handle is used by one thread at a time and keeps its connections, so

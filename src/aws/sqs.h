@@ -34,7 +34,7 @@ struct sup_sqs_receive {
     unsigned max_messages;    /* 1..10 */
     unsigned wait_s;          /* 0..20 */
     int visibility_timeout_s; /* negative: the queue's */
-    struct sup_stop *stop;    /* may be NULL */
+    struct sup_stop *stop;    /* NULL: the client's */
 };
 /* An empty queue is SUP_OK with n = 0. b is set in every case (empty on error). */
 int sup_sqs_receive(struct sup_aws *a, const struct sup_sqs_receive *req, struct sup_sqs_batch *b,
