@@ -67,6 +67,8 @@ struct sup_ses_spelling {
     enum sup_reason write_reason;
     int64_t write_begin_ms; /* 0 = we never wrote it */
     int64_t write_end_ms;
+    bool unverified;  /* an event says that SES probably lists it; not looked up yet */
+    int64_t noted_ms; /* when an event last said so; 0 = never */
 };
 
 /* More spellings of one address than this are not told apart: the list scan finds them. */

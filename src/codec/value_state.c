@@ -54,6 +54,8 @@ void sup_ses_entry_encode(const struct sup_ses_entry *e, struct sup_buf *out)
         spellings[i].write_reason = (uint32_t)s->write_reason;
         spellings[i].write_begin_ms = s->write_begin_ms;
         spellings[i].write_end_ms = s->write_end_ms;
+        spellings[i].unverified = s->unverified;
+        spellings[i].noted_ms = s->noted_ms;
         pointers[i] = &spellings[i];
     }
     sup_pb_pack(&msg.base, out);
@@ -74,6 +76,8 @@ static int spelling_decode(const Supsync__Store__SesSpelling *in, struct sup_ses
     s->write_reason = (enum sup_reason)in->write_reason;
     s->write_begin_ms = in->write_begin_ms;
     s->write_end_ms = in->write_end_ms;
+    s->unverified = in->unverified;
+    s->noted_ms = in->noted_ms;
     return SUP_OK;
 }
 
