@@ -1,0 +1,129 @@
+#include "agent/schema.h"
+
+#include "agent/config.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define C(field)     offsetof(struct sup_config, field)
+#define O(field)     offsetof(struct sup_config, options.field)
+#define QUEUE(field) offsetof(struct sup_queue_options, field)
+#define PEER(field)  offsetof(struct sup_peer_options, field)
+
+#define SECOND 1000.0
+#define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"text", "json", NULL};
+static const char *const modes[] = {"enforce", "observe", NULL};
+static const char *const removals[] = {"restore", "propagate", "report", NULL};
+
+static const char what_node[] =
+    "1 to 64 letters, digits, \".\", \"_\", \"/\" and \"-\", a letter or digit first";
+static const char what_aws_url[] =
+    "an https:// URL without user and password (http:// only to 127.0.0.1, [::1] or localhost)";
+static const char what_listen[] =
+    "ADDRESS:PORT with a numeric address, such as 127.0.0.1:8470 or [::1]:8470";
+static const char what_mesh_url[] =
+    "tls+tcp://HOST:PORT (tcp://HOST:PORT only with mesh.insecure: true)";
+
+/* Enumerations stand in the order of their C enums. Sections keep together: printing relies on it.
+ */
+const struct sup_key sup_schema[] = {
+    {"node", SUP_KEY_STRING, O(node), .check = sup_check_node, .what = what_node},
+    {"region", SUP_KEY_STRING, O(region), .check = sup_check_region,
+     .what = "an AWS Region such as eu-west-1"},
+    {"data_dir", SUP_KEY_PATH, O(data_dir), .def = "/var/lib/supsync"},
+
+    {"log.level", SUP_KEY_ENUM, C(log_level), .def = "info", .names = levels, .reload = true},
+    {"log.format", SUP_KEY_ENUM, C(log_format), .def = "text", .names = formats, .reload = true},
+
+    {"admin.socket", SUP_KEY_PATH, O(admin.socket), .def = "/run/supsync/admin.sock"},
+    {"admin.listen", SUP_KEY_STRING, O(admin.listen), .def = "", .check = sup_check_host_port,
+     .what = what_listen},
+    {"admin.tls.cert", SUP_KEY_FILE, O(admin.tls_cert), .def = ""},
+    {"admin.tls.key", SUP_KEY_FILE, O(admin.tls_key), .def = ""},
+    {"admin.tokens_file", SUP_KEY_FILE, O(admin.tokens_file), .def = ""},
+
+    {"aws.endpoint_url", SUP_KEY_STRING, O(aws.endpoint_url), .def = "", .check = sup_check_aws_url,
+     .what = what_aws_url},
+
+    {"sqs", SUP_KEY_MAPS, O(queues), .def = "", .elem_size = sizeof(struct sup_queue_options),
+     .count_offset = O(n_queues)},
+    {"sqs[].queue_url", SUP_KEY_STRING, QUEUE(queue_url), .check = sup_check_aws_url,
+     .what = what_aws_url, .unique = true},
+    {"sqs[].receivers", SUP_KEY_UINT, QUEUE(receivers), .def = "4", .min = 1, .max = 64},
+
+    {"sns_http.listen", SUP_KEY_STRING, O(sns_http.listen), .def = "", .check = sup_check_host_port,
+     .what = what_listen},
+    {"sns_http.topics", SUP_KEY_STRINGS, O(sns_http.topics), .def = "", .check = sup_check_topic,
+     .what = "topic ARNs such as arn:aws:sns:eu-west-1:123456789012:ses-events",
+     .elem_size = sizeof(const char *), .count_offset = O(sns_http.n_topics)},
+
+    {"ses.mode", SUP_KEY_ENUM, O(ses.mode), .def = "enforce", .names = modes},
+    {"ses.max_rps", SUP_KEY_NUMBER, O(ses.max_rps), .def = "1", .min = 0.01, .max = 1000},
+    {"ses.scan_interval", SUP_KEY_DURATION, O(ses.scan_interval_ms), .def = "6h",
+     .min = 10 * SECOND, .max = 30 * DAY},
+    {"ses.absence_interval", SUP_KEY_DURATION, O(ses.absence_interval_ms), .def = "10m",
+     .min = SECOND, .max = 30 * DAY},
+    {"ses.on_external_removal", SUP_KEY_ENUM, O(ses.on_external_removal), .def = "restore",
+     .names = removals},
+    {"ses.fuse.percent", SUP_KEY_NUMBER, O(ses.fuse_percent), .def = "5", .min = 0, .max = 100},
+    {"ses.fuse.count", SUP_KEY_UINT64, O(ses.fuse_count), .def = "1000", .min = 0, .max = 1e9},
+    {"ses.import.bucket", SUP_KEY_STRING, O(ses.import_bucket), .def = "",
+     .check = sup_check_bucket,
+     .what = "the name of an S3 bucket: 3 to 63 lower-case letters, digits, \".\" and \"-\""},
+    {"ses.import.prefix", SUP_KEY_STRING, O(ses.import_prefix), .def = "supsync/",
+     .check = sup_check_prefix,
+     .what = "an S3 key prefix of safe characters that does not begin with \"/\""},
+    {"ses.import.threshold", SUP_KEY_UINT64, O(ses.import_threshold), .def = "120", .min = 1,
+     .max = 1e9},
+
+    {"mesh.cluster", SUP_KEY_STRING, O(mesh.cluster), .def = "supsync", .check = sup_check_word,
+     .what = "1 to 64 letters, digits, \".\", \"_\" and \"-\""},
+    {"mesh.listen", SUP_KEY_STRING, O(mesh.listen), .def = "tls+tcp://0.0.0.0:8471",
+     .check = sup_check_mesh_url, .what = what_mesh_url},
+    {"mesh.insecure", SUP_KEY_BOOL, O(mesh.insecure), .def = "false"},
+    {"mesh.tls.ca", SUP_KEY_FILE, O(mesh.tls_ca), .def = ""},
+    {"mesh.tls.cert", SUP_KEY_FILE, O(mesh.tls_cert), .def = ""},
+    {"mesh.tls.key", SUP_KEY_FILE, O(mesh.tls_key), .def = ""},
+    {"mesh.max_clock_drift", SUP_KEY_DURATION, O(mesh.max_clock_drift_ms), .def = "60s", .min = 500,
+     .max = HOUR},
+    {"mesh.secret_file", SUP_KEY_FILE, O(mesh.secret_file), .def = ""},
+    {"mesh.peers", SUP_KEY_MAPS, O(mesh.peers), .def = "",
+     .elem_size = sizeof(struct sup_peer_options), .count_offset = O(mesh.n_peers)},
+    {"mesh.peers[].name", SUP_KEY_STRING, PEER(name), .check = sup_check_node, .what = what_node,
+     .unique = true},
+    {"mesh.peers[].url", SUP_KEY_STRING, PEER(url), .check = sup_check_mesh_url,
+     .what = what_mesh_url, .unique = true},
+
+    {"ingest.suppress_ambiguous_complaints", SUP_KEY_BOOL, O(ingest.suppress_ambiguous_complaints),
+     .def = "false"},
+    {"ingest.global_list_ttl", SUP_KEY_DURATION, O(ingest.global_list_ttl_ms), .def = "0s",
+     .min = 0, .max = 3660 * DAY},
+    {"ingest.dedup_ttl", SUP_KEY_DURATION, O(ingest.dedup_ttl_ms), .def = "15d", .min = HOUR,
+     .max = 366 * DAY},
+
+    {"store.cache_mib", SUP_KEY_MIB, O(cache_bytes), .def = "64", .min = 1, .max = 1048576},
+};
+const size_t sup_schema_len = sizeof(sup_schema) / sizeof(sup_schema[0]);
+
+const struct sup_key *sup_schema_find(const char *path)
+{
+    for (size_t i = 0; i < sup_schema_len; i++) {
+        if (strcmp(sup_schema[i].path, path) == 0)
+            return &sup_schema[i];
+    }
+    return NULL;
+}
+
+bool sup_schema_is_section(const char *path)
+{
+    size_t n = strlen(path);
+    for (size_t i = 0; i < sup_schema_len; i++) {
+        if (strncmp(sup_schema[i].path, path, n) == 0 && sup_schema[i].path[n] == '.')
+            return true;
+    }
+    return false;
+}
