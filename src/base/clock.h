@@ -22,7 +22,9 @@ char *sup_time_format(int64_t wall_ms, char out[SUP_TIME_STR_MAX]);
 
 /* Lenient RFC 3339 / ISO 8601: fraction of any length (cut to ms), "Z", "+00:00", "+0000", a space
  * before the offset ("2018-10-08T14:05:45 +0000" stands in one SES sample), "T" or a space between
- * date and time, no offset = UTC. Also plain digits: epoch seconds with an optional fraction.
+ * date and time, no offset = UTC, no time = midnight, no seconds = 0, leap second = the next one,
+ * spaces around. Also plain digits: epoch seconds with an optional fraction and decimal exponent.
+ * Years are 0 to 9999. s need not end in a NUL; *wall_ms is left alone on failure. Pure.
  * Returns SUP_OK or SUP_EINPUT. */
 int sup_time_parse(const char *s, size_t n, int64_t *wall_ms);
 
