@@ -22,6 +22,10 @@
 
 #define SUP_JSON_DEPTH_MAX 64
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum sup_json_type {
     SUP_JSON_NULL,
     SUP_JSON_BOOL,
@@ -52,12 +56,12 @@ struct sup_json_ops {
     int (*walk)(struct sup_json_parser *p, struct sup_slice text, struct sup_json_sink root,
                 struct sup_err *err);
     struct sup_slice (*string)(struct sup_json_value *v);
-    struct sup_slice (*number)(struct sup_json_value *v);
+    double (*number)(struct sup_json_value *v);
     bool (*boolean)(struct sup_json_value *v);
     int (*each)(struct sup_json_value *v, struct sup_json_sink sink);
 };
 
-/* simdjson. */
+/* The fast one, over simdjson (json_simdjson.cc). */
 extern const struct sup_json_ops sup_json_simdjson;
 
 /* Walks one document: root.take gets the outermost value (key empty). text is copied; it need not
@@ -77,8 +81,8 @@ static inline struct sup_slice sup_json_string(struct sup_json_value *v)
     return v->ops->string(v);
 }
 
-/* The number as written; v->type must be NUMBER. Lives as long as strings do. */
-static inline struct sup_slice sup_json_number(struct sup_json_value *v)
+/* The number, rounded to the nearest double; v->type must be NUMBER. */
+static inline double sup_json_number(struct sup_json_value *v)
 {
     return v->ops->number(v);
 }
@@ -95,5 +99,9 @@ static inline int sup_json_each(struct sup_json_value *v, struct sup_json_sink s
 {
     return v->ops->each(v, sink);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
