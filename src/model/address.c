@@ -121,51 +121,57 @@ static int check_ascii_domain(const char *s, size_t n, struct sup_err *err)
     return SUP_OK;
 }
 
+/* The A-label form of a domain that is not all ASCII, in place. UTS #46, non-transitional: as
+ * browsers and mail clients map what people type. */
+static int map_idn(char domain[SUP_ADDRESS_MAX + 1], size_t *n, struct sup_err *err)
+{
+    char *a = NULL;
+    int rc = idn2_to_ascii_8z(domain, &a, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+
+    if (rc != IDN2_OK)
+        return sup_err_set(err, SUP_EINPUT, "address has a domain that IDNA refuses: %s",
+                           idn2_strerror(rc));
+    *n = strlen(a);
+    rc = *n > SUP_ADDRESS_MAX ? SUP_EINPUT : SUP_OK;
+    for (size_t i = 0; rc == SUP_OK && i <= *n; i++)
+        domain[i] = ascii_lower(a[i]);
+    idn2_free(a);
+    if (rc != SUP_OK)
+        sup_err_set(err, rc, "address has a domain over %d bytes", DOMAIN_MAX);
+    return rc;
+}
+
 /* Writes the A-label, lower-case form of the domain; returns its length in *out_n. */
 static int domain_to_ascii(const char *s, size_t n, char out[DOMAIN_MAX + 1], size_t *out_n,
                            struct sup_err *err)
 {
-    char in[SUP_ADDRESS_MAX + 1];
+    char domain[SUP_ADDRESS_MAX + 1];
     bool ascii = true;
-    char *a = NULL;
-    int rc;
+    int rc = SUP_OK;
 
     for (size_t i = 0; i < n; i++) {
-        in[i] = ascii_lower(s[i]);
+        domain[i] = ascii_lower(s[i]);
         ascii = ascii && (unsigned char)s[i] < 0x80;
     }
-    in[n] = '\0';
-    if (in[0] == '[') {
-        rc = check_literal(in, n, err);
-        if (rc != SUP_OK)
-            return rc;
-    } else if (!ascii) {
-        /* UTS #46, non-transitional: as browsers and mail clients map what people type. */
-        rc = idn2_to_ascii_8z(in, &a, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-        if (rc != IDN2_OK)
-            return sup_err_set(err, SUP_EINPUT, "address has a domain that IDNA refuses: %s",
-                               idn2_strerror(rc));
-        n = strlen(a);
-        if (n > DOMAIN_MAX) {
-            idn2_free(a);
-            return sup_err_set(err, SUP_EINPUT, "address has a domain over %d bytes", DOMAIN_MAX);
-        }
-        for (size_t i = 0; i < n; i++)
-            in[i] = ascii_lower(a[i]);
-        in[n] = '\0';
-        idn2_free(a);
-    }
-    if (n > DOMAIN_MAX)
-        return sup_err_set(err, SUP_EINPUT, "address has a domain over %d bytes", DOMAIN_MAX);
-    if (in[0] != '[') {
+    domain[n] = '\0';
+    /* What begins a literal is the sender's own '[': the mapping makes others, for one of U+FF3B,
+     * and a name that it made must pass as a name. */
+    if (s[0] == '[') {
+        rc = check_literal(domain, n, err);
+    } else {
+        if (!ascii)
+            rc = map_idn(domain, &n, err);
         /* One final dot names the root and is the same domain (RFC 1034 section 3.1). */
-        if (n > 1 && in[n - 1] == '.')
+        if (rc == SUP_OK && n > 1 && domain[n - 1] == '.')
             n--;
-        rc = check_ascii_domain(in, n, err);
-        if (rc != SUP_OK)
-            return rc;
+        if (rc == SUP_OK)
+            rc = check_ascii_domain(domain, n, err);
     }
-    memcpy(out, in, n);
+    if (rc == SUP_OK && n > DOMAIN_MAX)
+        rc = sup_err_set(err, SUP_EINPUT, "address has a domain over %d bytes", DOMAIN_MAX);
+    if (rc != SUP_OK)
+        return rc;
+    memcpy(out, domain, n);
     out[n] = '\0';
     *out_n = n;
     return SUP_OK;
