@@ -1,5 +1,6 @@
 #include "model/address.h"
 
+#include "base/array.h"
 #include "base/utf8.h"
 
 #include <idn2.h>
@@ -47,6 +48,41 @@ static int check_bytes(const char *s, size_t n, struct sup_err *err)
     return SUP_OK;
 }
 
+/* White space, marks of direction and fillers that nobody sees, and noncharacters. RFC 6531 does
+ * not exclude them, but no mailbox has them: they come from pasted text, and a suppression of such
+ * an address would look right and protect nobody. The joiners U+200C and U+200D belong to words. */
+static bool is_invisible(uint32_t cp)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0xa0, 0xa0},     {0xad, 0xad},     {0x1680, 0x1680}, {0x180e, 0x180e},
+        {0x2000, 0x200b}, {0x200e, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f},
+        {0x3000, 0x3000}, {0xfdd0, 0xfdef}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb},
+    };
+
+    for (size_t i = 0; i < SUP_COUNT(ranges); i++) {
+        if (cp >= ranges[i].first && cp <= ranges[i].last)
+            return true;
+    }
+    return (cp & 0xfffe) == 0xfffe;
+}
+
+/* s is valid UTF-8. */
+static int check_visible(const char *s, size_t n, struct sup_err *err)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t cp = 0;
+        size_t len = sup_utf8_decode((const uint8_t *)s + i, n - i, &cp);
+        if (is_invisible(cp))
+            return sup_err_set(err, SUP_EINPUT,
+                               "address has the invisible character U+%04X at byte %zu",
+                               (unsigned)cp, i);
+        i += len > 0 ? len : 1;
+    }
+    return SUP_OK;
+}
+
 /* RFC 5321 section 4.1.2: Quoted-string, with quoted-pairs. */
 static bool quoted_ok(const char *s, size_t n)
 {
@@ -67,6 +103,8 @@ static int check_local(const char *s, size_t n, struct sup_err *err)
 {
     if (n == 0)
         return sup_err_set(err, SUP_EINPUT, "address has nothing before the @");
+    if (check_visible(s, n, err) != SUP_OK)
+        return SUP_EINPUT;
     if (s[0] == '"') {
         if (!quoted_ok(s, n))
             return sup_err_set(err, SUP_EINPUT, "address has a broken quoted local part");
@@ -247,42 +285,55 @@ int sup_address_parse(const char *s, size_t n, struct sup_address *out, struct s
     return SUP_OK;
 }
 
-/* The index behind the quoted string that begins at i. */
+/* The index behind the quoted string that begins at i. A quote that nothing closes is a character
+ * like others: people's display names have such. */
 static size_t skip_quoted(const char *s, size_t n, size_t i)
 {
-    for (i++; i < n && s[i] != '"'; i++) {
-        if (s[i] == '\\')
-            i++;
+    size_t end = i + 1;
+
+    for (; end < n && s[end] != '"'; end++) {
+        if (s[end] == '\\')
+            end++;
     }
-    return i < n ? i + 1 : n;
+    return end < n ? end + 1 : i + 1;
 }
 
-/* The index behind the comment that begins at i; comments nest (RFC 5322 section 3.2.2). */
+/* The index behind the comment that begins at i; comments nest (RFC 5322 section 3.2.2). i itself
+ * when nothing closes it: then it is no comment. */
 static size_t skip_comment(const char *s, size_t n, size_t i)
 {
     size_t depth = 0;
 
-    for (; i < n; i++) {
-        if (s[i] == '\\')
-            i++;
-        else if (s[i] == '(')
+    for (size_t end = i; end < n; end++) {
+        if (s[end] == '\\')
+            end++;
+        else if (s[end] == '(')
             depth++;
-        else if (s[i] == ')' && --depth == 0)
-            return i + 1;
+        else if (s[end] == ')' && --depth == 0)
+            return end + 1;
     }
-    return n;
+    return i;
 }
 
-/* Copies s without comments outside quotes and angle brackets. out holds n bytes. */
+/* Copies s, each comment outside quotes as the one space that it stands for ("a(x)b@" is not the
+ * mailbox "ab@"), without white space beside an '@' (RFC 5322 section 4.4 lets it stand there). out
+ * holds n bytes. */
 static size_t strip_comments(const char *s, size_t n, char *out)
 {
     size_t o = 0;
 
     for (size_t i = 0; i < n;) {
         size_t end = s[i] == '"' ? skip_quoted(s, n, i) : i + 1;
-        if (s[i] == '(') {
-            i = skip_comment(s, n, i);
+        size_t comment_end = s[i] == '(' ? skip_comment(s, n, i) : i;
+        if (comment_end > i || is_space((unsigned char)s[i])) {
+            if (o > 0 && out[o - 1] != '@')
+                out[o++] = ' ';
+            i = comment_end > i ? comment_end : end;
             continue;
+        }
+        if (s[i] == '@') {
+            while (o > 0 && out[o - 1] == ' ')
+                o--;
         }
         memcpy(out + o, s + i, end - i);
         o += end - i;
@@ -294,7 +345,8 @@ static size_t strip_comments(const char *s, size_t n, char *out)
 int sup_address_parse_mailbox(const char *s, size_t n, struct sup_address *out, struct sup_err *err)
 {
     char text[4 * SUP_ADDRESS_MAX];
-    size_t open;
+    size_t open = 0;
+    size_t close;
 
     trim(&s, &n);
     if (sup_address_parse(s, n, out, NULL) == SUP_OK)
@@ -302,17 +354,19 @@ int sup_address_parse_mailbox(const char *s, size_t n, struct sup_address *out, 
     if (n > sizeof(text))
         return sup_err_set(err, SUP_EINPUT, "address is longer than %zu bytes", sizeof(text));
     n = strip_comments(s, n, text);
-    for (open = 0; open < n && text[open] != '<';)
+    while (open < n && text[open] != '<')
         open = text[open] == '"' ? skip_quoted(text, n, open) : open + 1;
-    if (open < n) {
-        size_t close = n;
-        while (close > open + 1 && text[close - 1] != '>')
-            close--;
-        if (close == open + 1)
-            return sup_err_set(err, SUP_EINPUT, "address has a '<' without a '>'");
-        return sup_address_parse(text + open + 1, close - open - 2, out, err);
-    }
-    return sup_address_parse(text, n, out, err);
+    if (open == n)
+        return sup_address_parse(text, n, out, err);
+    close = n;
+    while (close > open + 1 && text[close - 1] != '>')
+        close--;
+    if (close == open + 1)
+        return sup_err_set(err, SUP_EINPUT, "address has a '<' without a '>'");
+    /* One of two addresses would be a guess. */
+    if (memchr(text + close, '@', n - close))
+        return sup_err_set(err, SUP_EINPUT, "address has more than one @");
+    return sup_address_parse(text + open + 1, close - open - 2, out, err);
 }
 
 int sup_address_is_simulator(const struct sup_address *a)

@@ -25,11 +25,13 @@ struct sup_address {
 /* Parses one bare addr-spec (RFC 5321/5322; quoted local parts and address literals allowed; UTF-8
  * local parts as RFC 6531 has them). Surrounding white space is trimmed. n may be any size; refused
  * with SUP_EINPUT and the reason: empty, longer than 320 bytes, control characters or NUL, invalid
- * UTF-8, no '@', empty or oversized parts, a domain that IDNA refuses. Pure; any thread. */
+ * UTF-8, invisible characters in the local part, no '@', empty or oversized parts, a domain that
+ * IDNA refuses. *out is written on success only. Pure; any thread. */
 int sup_address_parse(const char *s, size_t n, struct sup_address *out, struct sup_err *err);
 
-/* As above, but for what stands in events and headers: accepts "Display Name <addr>", "<addr>" and
- * RFC 5322 comments around it. */
+/* As above, but for what stands in events and headers: accepts "Display Name <addr>", "<addr>",
+ * RFC 5322 comments around it and white space beside the '@'. A list of addresses is refused: this
+ * is for one. */
 int sup_address_parse_mailbox(const char *s, size_t n, struct sup_address *out,
                               struct sup_err *err);
 
