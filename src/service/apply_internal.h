@@ -1,0 +1,52 @@
+#ifndef SUP_SERVICE_APPLY_INTERNAL_H
+#define SUP_SERVICE_APPLY_INTERNAL_H
+
+#include "base/thread.h"
+#include "model/hlc.h"
+#include "service/apply.h"
+
+/* Shared by apply*.c only. */
+
+/* What a batch changes in memory beside the store; taken back with the batch. */
+struct sup_apply_state {
+    struct sup_hlc hlc;
+    uint64_t incarnation;
+    struct sup_vv vv; /* own incarnation included: its entry is the last sequence number used */
+};
+
+struct sup_apply {
+    struct sup_apply_options opts;
+    struct sup_writer *writer;
+    uint64_t node_id;
+
+    /* writer thread only */
+    struct sup_apply_state now;
+    struct sup_apply_state before_batch;
+    struct sup_apply_state before_job;
+    struct sup_vv written; /* what the store's version vector entries say */
+    int64_t batch_ms;
+    bool outbox_touched;
+    struct sup_mem *mem;
+    struct sup_buf value;   /* last value read */
+    struct sup_buf scratch; /* value being made */
+    struct sup_buf encoded; /* decision being made */
+
+    /* published; under mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    struct sup_vv published;
+    uint64_t published_incarnation;
+    uint64_t version;
+};
+
+/* Merges one encoded decision into its register, with all that hangs on it. reg is the decoded form
+ * of encoded. p (may be NULL) brings spellings and force_outbox. */
+int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                    enum sup_class cls, const struct sup_register *reg,
+                    const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err);
+
+/* Puts the address into the outbox unless it waits there, and raises what its list entry wants. */
+int sup_apply_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                     const struct sup_proposal *p, bool cleared, struct sup_err *err);
+
+#endif

@@ -1,0 +1,363 @@
+/* Merging decisions: the part of apply that runs inside the writer's transaction. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/utf8.h"
+#include "codec/keys.h"
+#include "service/apply_internal.h"
+
+#include <string.h>
+
+int sup_apply_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                     struct sup_mem *m, struct sup_record *out, struct sup_err *err)
+{
+    struct sup_key k;
+    struct sup_slice bytes;
+    int rc;
+
+    sup_key_record(&k, &a->opts.hash, key);
+    rc = sup_txn_get(t, SUP_CF_RECORDS, sup_key_slice(&k), &a->value);
+    if (rc != SUP_OK)
+        return rc == SUP_ENOTFOUND
+                   ? rc
+                   : sup_err_set(err, rc, "cannot read a record: %s", sup_code_name(rc));
+    bytes = sup_buf_slice(&a->value);
+    return sup_record_decode(bytes, m, out, err);
+}
+
+static int put(struct sup_txn *t, enum sup_cf cf, const struct sup_key *k,
+               const struct sup_buf *value, struct sup_err *err)
+{
+    if (value->failed)
+        return sup_err_set(err, value->failed, "value for %s is too large", sup_cf_name(cf));
+    sup_txn_put(t, cf, sup_key_slice(k), sup_buf_slice(value));
+    return SUP_OK;
+}
+
+static int put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                      struct sup_record *r, struct sup_err *err)
+{
+    struct sup_key k;
+
+    if (r->first_seen_ms == 0)
+        r->first_seen_ms = a->batch_ms;
+    r->last_seen_ms = a->batch_ms;
+    sup_key_record(&k, &a->opts.hash, key);
+    sup_buf_reset(&a->scratch);
+    sup_record_encode(r, &a->scratch);
+    return put(t, SUP_CF_RECORDS, &k, &a->scratch, err);
+}
+
+static void put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
+                      const struct sup_register *reg)
+{
+    struct sup_key k;
+
+    sup_key_audit(&k, key, reg->time, (uint8_t)cls, reg->origin);
+    sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&k), reg->encoded);
+}
+
+static void put_expiry(struct sup_txn *t, struct sup_slice key, const struct sup_register *reg)
+{
+    struct sup_key k;
+
+    if (reg->state != SUP_SUPPRESSED || reg->expires_ms == 0)
+        return;
+    sup_key_timed(&k, reg->expires_ms, key);
+    sup_txn_put(t, SUP_CF_EXPIRY, sup_key_slice(&k), (struct sup_slice){NULL, 0});
+}
+
+/* A concurrent decision that the merge order overrules is something a person may ask about. */
+static void log_overwrite(struct sup_slice key, enum sup_class cls,
+                          const struct sup_register *loser, const struct sup_register *winner)
+{
+    static struct sup_metric *m;
+
+    if (loser->origin == winner->origin || loser->state == winner->state)
+        return;
+    if (!m)
+        m = sup_metric("supsync_merge_overwrites_total", NULL, SUP_COUNTER,
+                       "Decisions of one node that another node's decision overruled");
+    sup_metric_add(m, 1);
+    if (sup_log_enabled(SUP_LOG_DEBUG)) {
+        char text[SUP_ADDRESS_MAX + 1];
+        memcpy(text, key.p, key.n);
+        text[key.n] = '\0';
+        sup_log_debug("apply", "decision overruled", SUP_S("address", text),
+                      SUP_S("class", sup_class_name(cls)), SUP_U("loser", loser->origin),
+                      SUP_U("winner", winner->origin));
+    }
+}
+
+int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                    enum sup_class cls, const struct sup_register *reg,
+                    const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err)
+{
+    struct sup_record record;
+    struct sup_register *current = &record.registers.r[cls - 1];
+    struct sup_register old;
+    bool list_changes;
+    int rc;
+
+    memset(&record, 0, sizeof(record));
+    sup_mem_reset(a->mem);
+    rc = sup_apply_record(a, t, key, a->mem, &record, err);
+    if (rc != SUP_OK && rc != SUP_ENOTFOUND)
+        return rc;
+    old = *current;
+    out->before = sup_registers_effective(&record.registers, a->batch_ms, NULL);
+    out->merge = sup_register_merge(current, reg);
+    out->after = sup_registers_effective(&record.registers, a->batch_ms, NULL);
+    if (out->merge != SUP_MERGE_EQUAL)
+        put_audit(t, key, cls, reg);
+    if (out->merge == SUP_MERGE_REPLACED)
+        log_overwrite(key, cls, &old, reg);
+    if (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED) {
+        put_expiry(t, key, reg);
+        rc = put_record(a, t, key, &record, err);
+        if (rc != SUP_OK)
+            return rc;
+    }
+    /* An event that comes late, for an address that was cleared meanwhile, still tells of a
+     * spelling that SES put on its list by itself. */
+    list_changes = out->before != out->after || (p && p->force_outbox) ||
+                   (p && p->n_spellings > 0 && out->after == SUP_REASON_NONE);
+    if (list_changes || (p && p->n_spellings > 0))
+        return sup_apply_outbox(a, t, key, p, out->after == SUP_REASON_NONE, err);
+    return SUP_OK;
+}
+
+/* Logs under this node's incarnation and moves its sequence on. */
+static int log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key, enum sup_class cls,
+                   struct sup_slice encoded, struct sup_err *err)
+{
+    struct sup_log_entry e = {.key = key, .cls = cls, .encoded = encoded};
+    uint64_t seq = sup_vv_get(&a->now.vv, a->now.incarnation) + 1;
+    struct sup_key k;
+
+    if (sup_vv_raise(&a->now.vv, a->now.incarnation, seq) != SUP_OK)
+        return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
+    sup_key_log(&k, a->now.incarnation, seq);
+    sup_buf_reset(&a->scratch);
+    sup_log_entry_encode(&e, &a->scratch);
+    return put(t, SUP_CF_LOG, &k, &a->scratch, err);
+}
+
+/* Is the mark there? If not, sets it. Marks are kept past their time: store/gc removes them. */
+static int dedup(struct sup_apply *a, struct sup_txn *t, struct sup_slice identity, bool *duplicate,
+                 struct sup_err *err)
+{
+    struct sup_key k;
+    uint8_t expiry[8];
+    int rc;
+
+    sup_key_dedup(&k, identity);
+    rc = sup_txn_get(t, SUP_CF_DEDUP, sup_key_slice(&k), &a->value);
+    *duplicate = rc == SUP_OK;
+    if (rc != SUP_ENOTFOUND)
+        return rc == SUP_OK ? rc : sup_err_set(err, rc, "cannot read a dedup mark");
+    sup_put_be64(expiry, (uint64_t)(a->batch_ms + a->opts.dedup_ttl_ms));
+    sup_txn_put(t, SUP_CF_DEDUP, sup_key_slice(&k), sup_slice_of(expiry, sizeof(expiry)));
+    return SUP_OK;
+}
+
+static int suppressed_in(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
+                         bool *yes, struct sup_err *err)
+{
+    struct sup_record record;
+    int rc;
+
+    sup_mem_reset(a->mem);
+    rc = sup_apply_record(a, t, p->key, a->mem, &record, err);
+    *yes = rc == SUP_OK && record.registers.r[p->d.cls - 1].present &&
+           record.registers.r[p->d.cls - 1].state == SUP_SUPPRESSED;
+    return rc == SUP_ENOTFOUND ? SUP_OK : rc;
+}
+
+int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
+                     struct sup_applied *out, struct sup_err *err)
+{
+    struct sup_decision d = p->d;
+    struct sup_register reg;
+    struct sup_slice encoded;
+    int rc;
+
+    *out = (struct sup_applied){0};
+    if (p->dedup.n > 0) {
+        rc = dedup(a, t, p->dedup, &out->duplicate, err);
+        if (rc != SUP_OK || out->duplicate)
+            return rc;
+    }
+    if (p->reversal) {
+        bool yes = false;
+        rc = suppressed_in(a, t, p, &yes, err);
+        out->skipped = !yes;
+        if (rc != SUP_OK || out->skipped)
+            return rc;
+    }
+    /* An event's own time moves the clock too, so that a ruling made in the same millisecond as the
+     * event it overrules is later than it. */
+    if (p->event_time)
+        (void)sup_hlc_merge(&a->now.hlc, d.time, a->batch_ms, a->opts.max_clock_drift_ms);
+    else
+        d.time = sup_hlc_now(&a->now.hlc, a->batch_ms);
+    d.origin = a->node_id;
+    sup_buf_reset(&a->encoded);
+    sup_decision_encode(&d, &a->encoded);
+    if (a->encoded.failed)
+        return sup_err_set(err, a->encoded.failed, "decision is too large");
+    encoded = sup_buf_slice(&a->encoded);
+    rc = sup_register_decode(encoded, &reg, NULL, err);
+    if (rc == SUP_OK)
+        rc = sup_apply_merge(a, t, p->key, d.cls, &reg, p, out, err);
+    if (rc == SUP_OK && (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED))
+        rc = log_own(a, t, p->key, d.cls, encoded, err);
+    return rc;
+}
+
+static int quarantine(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
+                      const struct sup_register *reg, struct sup_err *err)
+{
+    struct sup_key k;
+
+    sup_key_quarantine(&k, reg->time, (uint8_t)e->cls, reg->origin, e->key);
+    sup_buf_reset(&a->scratch);
+    sup_quarantined_encode(e, a->batch_ms, &a->scratch);
+    return put(t, SUP_CF_QUARANTINE, &k, &a->scratch, err);
+}
+
+/* Only what the store and the SES calls rely on. Nothing finer: were the rules of addresses to
+ * differ between two versions, one refused mutation would stop all that come behind it. */
+static bool key_form(struct sup_slice key)
+{
+    if (key.n == 0 || key.n > SUP_ADDRESS_MAX || !memchr(key.p, '@', key.n) ||
+        !sup_utf8_valid(key.p, key.n))
+        return false;
+    for (size_t i = 0; i < key.n; i++) {
+        if (key.p[i] < ' ' || key.p[i] == 0x7f || (key.p[i] >= 'A' && key.p[i] <= 'Z'))
+            return false;
+    }
+    return true;
+}
+
+static int check_remote(const struct sup_mutation *m, struct sup_register *reg, struct sup_err *err)
+{
+    enum sup_class cls = m->cls;
+    int rc = sup_register_decode(m->encoded, reg, &cls, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    if (cls != m->cls)
+        return sup_err_set(err, SUP_EINPUT, "mutation and its decision differ in class");
+    if (!key_form(m->key))
+        return sup_err_set(err, SUP_EINPUT, "mutation's address is not in key form");
+    return SUP_OK;
+}
+
+int sup_apply_remote(struct sup_apply *a, struct sup_txn *t, const struct sup_mutation *m,
+                     enum sup_remote *out, struct sup_err *err)
+{
+    struct sup_log_entry e = {.key = m->key, .cls = m->cls, .encoded = m->encoded};
+    uint64_t have = sup_vv_get(&a->now.vv, m->incarnation);
+    struct sup_applied applied = {0};
+    struct sup_register reg;
+    struct sup_key k;
+    int rc;
+
+    *out = SUP_REMOTE_DUPLICATE;
+    if (m->seq <= have)
+        return SUP_OK;
+    if (m->seq != have + 1)
+        return sup_err_set(err, SUP_EINPUT, "gap in a peer's log: have %llu, got %llu",
+                           (unsigned long long)have, (unsigned long long)m->seq);
+    rc = check_remote(m, &reg, err);
+    if (rc != SUP_OK)
+        return rc;
+    if (sup_vv_raise(&a->now.vv, m->incarnation, m->seq) != SUP_OK)
+        return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
+    /* Logged whether it wins or not: other peers may take it from here, and the sequence has no
+     * gaps. */
+    sup_key_log(&k, m->incarnation, m->seq);
+    sup_buf_reset(&a->scratch);
+    sup_log_entry_encode(&e, &a->scratch);
+    rc = put(t, SUP_CF_LOG, &k, &a->scratch, err);
+    if (rc != SUP_OK)
+        return rc;
+    if (!sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms)) {
+        *out = SUP_REMOTE_QUARANTINED;
+        return quarantine(a, t, &e, &reg, err);
+    }
+    *out = SUP_REMOTE_APPLIED;
+    return sup_apply_merge(a, t, m->key, m->cls, &reg, NULL, &applied, err);
+}
+
+/* Copies what stands at the iterator: the transaction is written to only after it is freed. */
+static int first_quarantined(struct sup_apply *a, struct sup_txn *t, struct sup_key *k, bool *due,
+                             struct sup_buf *value, struct sup_err *err)
+{
+    struct sup_iter *it = sup_txn_iter(t, SUP_CF_QUARANTINE, (struct sup_slice){NULL, 0},
+                                       (struct sup_slice){NULL, 0});
+    sup_hlc_time time = 0;
+    int rc;
+
+    *due = false;
+    if (!it)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    rc = sup_iter_status(it, err);
+    if (rc == SUP_OK && sup_iter_valid(it)) {
+        struct sup_slice key = sup_iter_key(it);
+        if (!sup_key_quarantine_parse(key, &time) || key.n > sizeof(k->b)) {
+            rc = sup_err_set(err, SUP_ECORRUPT, "damaged key in quarantine");
+        } else if (sup_hlc_ms(time) - a->batch_ms <= a->opts.max_clock_drift_ms) {
+            *due = true;
+            memcpy(k->b, key.p, key.n);
+            k->n = key.n;
+            sup_buf_reset(value);
+            sup_buf_add_slice(value, sup_iter_value(it));
+        }
+    }
+    sup_iter_free(it);
+    return rc;
+}
+
+static int release_one(struct sup_apply *a, struct sup_txn *t, const struct sup_key *k,
+                       struct sup_slice value, struct sup_mem *m, struct sup_err *err)
+{
+    struct sup_applied applied = {0};
+    struct sup_log_entry e;
+    struct sup_register reg;
+    int64_t arrived = 0;
+    int rc = sup_quarantined_decode(value, m, &e, &arrived, err);
+
+    if (rc == SUP_OK)
+        rc = sup_register_decode(e.encoded, &reg, NULL, err);
+    if (rc != SUP_OK)
+        return rc;
+    (void)sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms);
+    sup_txn_delete(t, SUP_CF_QUARANTINE, sup_key_slice(k));
+    return sup_apply_merge(a, t, e.key, e.cls, &reg, NULL, &applied, err);
+}
+
+int sup_apply_release(struct sup_apply *a, struct sup_txn *t, size_t max, size_t *released,
+                      struct sup_err *err)
+{
+    struct sup_mem *m = sup_mem_new();
+    struct sup_buf value;
+    struct sup_key k;
+    bool due = true;
+    int rc = m ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
+
+    sup_buf_init(&value, SUP_DECISION_MAX + SUP_KEY_MAX + 64);
+    for (*released = 0; rc == SUP_OK && *released < max;) {
+        sup_mem_reset(m);
+        rc = first_quarantined(a, t, &k, &due, &value, err);
+        if (rc != SUP_OK || !due)
+            break;
+        rc = release_one(a, t, &k, sup_buf_slice(&value), m, err);
+        if (rc == SUP_OK)
+            (*released)++;
+    }
+    sup_buf_fini(&value);
+    sup_mem_free(m);
+    return rc;
+}
