@@ -1,0 +1,112 @@
+#ifndef SUP_CODEC_MESH_MSG_H
+#define SUP_CODEC_MESH_MSG_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "codec/frame.h"
+#include "model/decision.h"
+#include "model/vv.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Messages between nodes (proto/mesh.proto) as plain structs. Pure. */
+
+/* Versions of the protocol that this program speaks. */
+#define SUP_MESH_VERSION_MIN 1
+#define SUP_MESH_VERSION_MAX 1
+
+#define SUP_MESH_NAME_MAX      64    /* node and cluster names, bytes */
+#define SUP_MESH_REASON_MAX    256   /* longer ones are cut */
+#define SUP_MESH_MUTATIONS_MAX 8192  /* in one message */
+#define SUP_MESH_HELLO_MAX     65536 /* body of a HELLO or REFUSE: all that a stranger may send */
+
+struct sup_hello {
+    uint32_t min_version;
+    uint32_t max_version;
+    uint64_t features;
+    char cluster[SUP_MESH_NAME_MAX + 1];
+    char node[SUP_MESH_NAME_MAX + 1];
+    uint64_t node_id;
+    uint64_t incarnation;
+    uint64_t drift_limit_ms;
+    uint64_t key_check;
+    int64_t wall_ms;
+    struct sup_vv vv;
+};
+
+/* Codes of REFUSE and BYE. Sent: never renumber. */
+enum sup_refusal {
+    SUP_REFUSED_OTHER = 0,
+    SUP_REFUSED_CLUSTER = 1,  /* other cluster */
+    SUP_REFUSED_VERSION = 2,  /* no common protocol version */
+    SUP_REFUSED_DRIFT = 3,    /* max_clock_drift differs */
+    SUP_REFUSED_KEY = 4,      /* the address hash key differs */
+    SUP_REFUSED_NAME = 5,     /* not the node that was dialled, or not a configured peer */
+    SUP_REFUSED_SELF = 6,     /* a node that reached itself, or a copy of its store */
+    SUP_REFUSED_PROTOCOL = 7, /* a frame or message that makes no sense */
+    SUP_REFUSED_STOPPING = 8, /* BYE: shutting down */
+    SUP_REFUSED_IDENTITY = 9  /* the certificate was not verified */
+};
+const char *sup_refusal_name(unsigned code); /* "cluster" …, "other" */
+
+struct sup_goodbye { /* REFUSE and BYE */
+    unsigned code;
+    char reason[SUP_MESH_REASON_MAX + 1];
+};
+
+struct sup_heartbeat {
+    int64_t wall_ms;
+    uint64_t mono_ns;
+    uint64_t echo_mono_ns;
+    uint64_t echo_held_us;
+    uint64_t incarnation;
+    struct sup_vv vv;
+};
+
+struct sup_pull { /* PULL and ACK */
+    struct sup_vv vv;
+    uint64_t credit;
+};
+
+struct sup_mutations {
+    const struct sup_mutation *m; /* decoded: lives in the sup_mesh_mem */
+    size_t n;
+    uint64_t cost; /* decoded: bytes that count against the credit (the uncompressed body) */
+};
+
+/* A message; type says which member holds. Large (a version vector is 8 KiB). */
+struct sup_mesh_msg {
+    enum sup_frame_type type;
+    union {
+        struct sup_hello hello;
+        struct sup_goodbye goodbye;
+        struct sup_heartbeat heartbeat;
+        struct sup_pull pull; /* PULL, ACK */
+        struct sup_mutations mutations;
+    } u;
+};
+
+/* Memory of decoded messages: what a message points to lives here until reset or free, whichever
+ * link it came from. Reuse one a message; one thread at a time. */
+struct sup_mesh_mem;
+struct sup_mesh_mem *sup_mesh_mem_new(void); /* NULL only when out of memory */
+void sup_mesh_mem_reset(struct sup_mesh_mem *m);
+void sup_mesh_mem_free(struct sup_mesh_mem *m); /* NULL is fine */
+
+/* Appends the body of msg's frame. SUP_EINPUT: a value that the decoder would refuse. SUP_ELIMIT or
+ * SUP_ENOMEM: does not fit out. Memory for the work comes from m, which is reset first. */
+int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, struct sup_buf *out,
+                        struct sup_err *err);
+
+/* Resets m, then decodes. SUP_ENOTFOUND: a type that this program does not know. SUP_ECORRUPT: not
+ * a message of that type, or a value out of range (names, counts, classes, key and decision sizes).
+ * SUP_ELIMIT: would take more memory than a well-made message can. */
+int sup_mesh_msg_decode(unsigned type, struct sup_slice body, struct sup_mesh_mem *m,
+                        struct sup_mesh_msg *out, struct sup_err *err);
+
+/* An upper bound of what one mutation adds to the body of a MUTATIONS message: add these up to know
+ * when a message is full or the credit is used up. */
+size_t sup_mesh_mutation_size(const struct sup_mutation *m);
+
+#endif
