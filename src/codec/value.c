@@ -1,5 +1,6 @@
 #include "codec/value.h"
 
+#include "base/array.h"
 #include "base/utf8.h"
 #include "codec/pb_arena.h"
 #include "store.pb-c.h"
@@ -42,12 +43,6 @@ static int damaged(struct sup_err *err, const char *what)
     return sup_err_set(err, SUP_ECORRUPT, "damaged %s", what);
 }
 
-static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *d, struct sup_pb_arena *a,
-                                struct sup_slice bytes)
-{
-    return protobuf_c_message_unpack(d, &a->allocator, bytes.n, bytes.p);
-}
-
 static ProtobufCBinaryData pb_bytes(struct sup_slice s)
 {
     /* protobuf-c does not write through data. */
@@ -59,30 +54,6 @@ static struct sup_slice slice_of_pb(ProtobufCBinaryData b)
     return (struct sup_slice){b.data, b.len};
 }
 
-/* A text field as protobuf wants it: NUL-terminated valid UTF-8, here of at most max bytes, cut at
- * a character boundary; NULs and invalid bytes become '?'. "" when there is no memory: a decision
- * without its note beats no decision. */
-static char *pb_text(struct sup_pb_arena *a, struct sup_slice s, size_t max)
-{
-    static char empty[] = "";
-    char *p = s.n > 0 ? sup_pb_arena_alloc(a, (s.n < max ? s.n : max) + 1) : NULL;
-    size_t n = 0;
-
-    if (!p)
-        return empty;
-    for (size_t i = 0; i < s.n;) {
-        size_t len = s.p[i] == '\0' ? 0 : sup_utf8_decode(s.p + i, s.n - i, NULL);
-        size_t step = len > 0 ? len : 1;
-        if (step > max - n)
-            break;
-        memcpy(p + n, len > 0 ? (const void *)(s.p + i) : "?", step);
-        n += step;
-        i += step;
-    }
-    p[n] = '\0';
-    return p;
-}
-
 void sup_decision_encode(const struct sup_decision *d, struct sup_buf *out)
 {
     Supsync__Store__Decision msg = SUPSYNC__STORE__DECISION__INIT;
@@ -91,50 +62,71 @@ void sup_decision_encode(const struct sup_decision *d, struct sup_buf *out)
     struct sup_pb_arena a;
 
     sup_pb_arena_init(&a, MEM_MAX);
-    ev.region = pb_text(&a, e->region, SUP_EVIDENCE_MAX);
-    ev.feedback_id = pb_text(&a, e->feedback_id, SUP_EVIDENCE_MAX);
-    ev.message_id = pb_text(&a, e->message_id, SUP_EVIDENCE_MAX);
-    ev.sub_type = pb_text(&a, e->sub_type, SUP_EVIDENCE_MAX);
-    ev.status = pb_text(&a, e->status, SUP_EVIDENCE_MAX);
-    ev.diagnostic = pb_text(&a, e->diagnostic, SUP_EVIDENCE_MAX);
-    ev.spelling = pb_text(&a, e->spelling, SUP_EVIDENCE_MAX);
+    ev.region = sup_pb_text(&a, e->region, SUP_EVIDENCE_MAX);
+    ev.feedback_id = sup_pb_text(&a, e->feedback_id, SUP_EVIDENCE_MAX);
+    ev.message_id = sup_pb_text(&a, e->message_id, SUP_EVIDENCE_MAX);
+    ev.sub_type = sup_pb_text(&a, e->sub_type, SUP_EVIDENCE_MAX);
+    ev.status = sup_pb_text(&a, e->status, SUP_EVIDENCE_MAX);
+    ev.diagnostic = sup_pb_text(&a, e->diagnostic, SUP_EVIDENCE_MAX);
+    ev.spelling = sup_pb_text(&a, e->spelling, SUP_EVIDENCE_MAX);
     msg.class_ = (uint32_t)d->cls;
     msg.state = (uint32_t)d->state;
     msg.cause = (uint32_t)d->cause;
     msg.time = d->time;
     msg.origin = d->origin;
-    msg.actor = pb_text(&a, d->actor, SUP_ACTOR_MAX);
-    msg.note = pb_text(&a, d->note, SUP_NOTE_MAX);
-    msg.expires_ms = d->expires_ms;
+    msg.actor = sup_pb_text(&a, d->actor, SUP_ACTOR_MAX);
+    msg.note = sup_pb_text(&a, d->note, SUP_NOTE_MAX);
+    /* Before 1970 is long expired; decoders take a negative time for damage. */
+    msg.expires_ms = d->expires_ms < 0 ? 1 : d->expires_ms;
     if (protobuf_c_message_get_packed_size(&ev.base) > 0)
         msg.evidence = &ev;
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
 }
 
-static struct sup_slice text_slice(const char *s)
+static bool evidence_valid(const Supsync__Store__Evidence *e)
 {
-    return sup_slice_str(s);
+    const char *const texts[] = {e->region, e->feedback_id, e->message_id, e->sub_type,
+                                 e->status, e->diagnostic,  e->spelling};
+
+    for (size_t i = 0; i < SUP_COUNT(texts); i++) {
+        if (!sup_utf8_valid(texts[i], strlen(texts[i])))
+            return false;
+    }
+    return true;
 }
 
+/* What the merge looks at and what a reader looks at is checked alike: a decision that is in force
+ * can be shown. */
 static int decision_unpack(struct sup_slice bytes, struct sup_pb_arena *a,
                            const Supsync__Store__Decision **out, struct sup_err *err)
 {
-    Supsync__Store__Decision *msg;
+    Supsync__Store__Decision *msg = NULL;
+    int rc;
 
     if (bytes.n > SUP_DECISION_MAX)
         return sup_err_set(err, SUP_ELIMIT, "decision of %zu bytes is over the limit", bytes.n);
-    msg = (void *)unpack(&supsync__store__decision__descriptor, a, bytes);
-    if (!msg)
-        return damaged(err, "decision");
+    rc = sup_pb_unpack(&supsync__store__decision__descriptor, a, bytes, "decision", &msg, err);
+    if (rc != SUP_OK)
+        return rc;
     if (msg->class_ < 1 || msg->class_ > SUP_N_CLASSES)
         return sup_err_set(err, SUP_EVERSION, "decision of unknown class %u", msg->class_);
     if (msg->state > SUP_SUPPRESSED)
         return sup_err_set(err, SUP_EVERSION, "decision of unknown state %u", msg->state);
     if (msg->expires_ms < 0)
         return damaged(err, "decision (expiry)");
+    /* proto3 strings are UTF-8; protobuf-c leaves the check to its user. */
+    if (!sup_utf8_valid(msg->actor, strlen(msg->actor)) ||
+        !sup_utf8_valid(msg->note, strlen(msg->note)) ||
+        (msg->evidence && !evidence_valid(msg->evidence)))
+        return damaged(err, "decision (text)");
     *out = msg;
     return SUP_OK;
+}
+
+static struct sup_slice text_slice(const char *s, size_t max)
+{
+    return sup_pb_cut(sup_slice_str(s), max);
 }
 
 int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_decision *out,
@@ -148,23 +140,24 @@ int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_de
     *out = (struct sup_decision){
         .cls = (enum sup_class)msg->class_,
         .state = (enum sup_state)msg->state,
-        .cause = (enum sup_cause)msg->cause,
+        /* A newer program's cause stays in the encoded bytes; the merge does not look at it. */
+        .cause = msg->cause <= SUP_CAUSE_IMPORT ? (enum sup_cause)msg->cause : SUP_CAUSE_UNKNOWN,
         .time = msg->time,
         .origin = msg->origin,
-        .actor = text_slice(msg->actor),
-        .note = text_slice(msg->note),
+        .actor = text_slice(msg->actor, SUP_ACTOR_MAX),
+        .note = text_slice(msg->note, SUP_NOTE_MAX),
         .expires_ms = msg->expires_ms,
     };
     if (msg->evidence) {
         const Supsync__Store__Evidence *e = msg->evidence;
         out->evidence = (struct sup_evidence){
-            .region = text_slice(e->region),
-            .feedback_id = text_slice(e->feedback_id),
-            .message_id = text_slice(e->message_id),
-            .sub_type = text_slice(e->sub_type),
-            .status = text_slice(e->status),
-            .diagnostic = text_slice(e->diagnostic),
-            .spelling = text_slice(e->spelling),
+            .region = text_slice(e->region, SUP_EVIDENCE_MAX),
+            .feedback_id = text_slice(e->feedback_id, SUP_EVIDENCE_MAX),
+            .message_id = text_slice(e->message_id, SUP_EVIDENCE_MAX),
+            .sub_type = text_slice(e->sub_type, SUP_EVIDENCE_MAX),
+            .status = text_slice(e->status, SUP_EVIDENCE_MAX),
+            .diagnostic = text_slice(e->diagnostic, SUP_EVIDENCE_MAX),
+            .spelling = text_slice(e->spelling, SUP_EVIDENCE_MAX),
         };
     }
     return SUP_OK;
@@ -214,11 +207,14 @@ void sup_record_encode(const struct sup_record *r, struct sup_buf *out)
 int sup_record_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_record *out,
                       struct sup_err *err)
 {
-    Supsync__Store__Record *msg =
-        (void *)unpack(&supsync__store__record__descriptor, &m->arena, bytes);
+    Supsync__Store__Record *msg = NULL;
+    int rc =
+        sup_pb_unpack(&supsync__store__record__descriptor, &m->arena, bytes, "record", &msg, err);
 
-    if (!msg)
-        return damaged(err, "record");
+    if (rc != SUP_OK)
+        return rc;
+    if (msg->format < 1)
+        return damaged(err, "record (no format)");
     if (msg->format > RECORD_FORMAT)
         return sup_err_set(err, SUP_EVERSION, "record of format %u; this program knows up to %d",
                            msg->format, RECORD_FORMAT);
@@ -228,9 +224,11 @@ int sup_record_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_reco
     for (size_t i = 0; i < msg->n_decisions; i++) {
         struct sup_register r;
         enum sup_class cls = SUP_CLASS_BOUNCE;
-        int rc = sup_register_decode(slice_of_pb(msg->decisions[i]), &r, &cls, err);
+        rc = sup_register_decode(slice_of_pb(msg->decisions[i]), &r, &cls, err);
         if (rc != SUP_OK)
             return rc;
+        if (out->registers.r[cls - 1].present)
+            return damaged(err, "record (two registers of one class)");
         out->registers.r[cls - 1] = r;
     }
     out->first_seen_ms = msg->first_seen_ms;
@@ -248,11 +246,12 @@ void sup_log_entry_encode(const struct sup_log_entry *e, struct sup_buf *out)
     sup_pb_pack(&msg.base, out);
 }
 
+/* A NUL would end the key early in audit keys. */
 static int log_entry_check(ProtobufCBinaryData key, uint32_t cls, ProtobufCBinaryData decision,
                            struct sup_log_entry *out, struct sup_err *err)
 {
-    if (key.len == 0 || key.len > SUP_ADDRESS_MAX || cls < 1 || cls > SUP_N_CLASSES ||
-        decision.len == 0 || decision.len > SUP_DECISION_MAX)
+    if (key.len == 0 || key.len > SUP_ADDRESS_MAX || memchr(key.data, 0, key.len) || cls < 1 ||
+        cls > SUP_N_CLASSES || decision.len == 0 || decision.len > SUP_DECISION_MAX)
         return damaged(err, "log entry");
     *out = (struct sup_log_entry){
         .key = slice_of_pb(key), .cls = (enum sup_class)cls, .encoded = slice_of_pb(decision)};
@@ -262,12 +261,29 @@ static int log_entry_check(ProtobufCBinaryData key, uint32_t cls, ProtobufCBinar
 int sup_log_entry_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_log_entry *out,
                          struct sup_err *err)
 {
-    Supsync__Store__LogEntry *msg =
-        (void *)unpack(&supsync__store__log_entry__descriptor, &m->arena, bytes);
+    Supsync__Store__LogEntry *msg = NULL;
+    int rc = sup_pb_unpack(&supsync__store__log_entry__descriptor, &m->arena, bytes, "log entry",
+                           &msg, err);
 
-    if (!msg)
-        return damaged(err, "log entry");
+    if (rc != SUP_OK)
+        return rc;
     return log_entry_check(msg->key, msg->class_, msg->decision, out, err);
+}
+
+int sup_log_entry_register(const struct sup_log_entry *e, struct sup_register *out,
+                           struct sup_err *err)
+{
+    enum sup_class cls = SUP_CLASS_BOUNCE;
+    struct sup_register r;
+    int rc = sup_register_decode(e->encoded, &r, &cls, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    if (cls != e->cls)
+        return sup_err_set(err, SUP_ECORRUPT, "decision of class %s in an entry of class %s",
+                           sup_class_name(cls), sup_class_name(e->cls));
+    *out = r;
+    return SUP_OK;
 }
 
 void sup_quarantined_encode(const struct sup_log_entry *e, int64_t arrived_ms, struct sup_buf *out)
@@ -284,11 +300,12 @@ void sup_quarantined_encode(const struct sup_log_entry *e, int64_t arrived_ms, s
 int sup_quarantined_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_log_entry *out,
                            int64_t *arrived_ms, struct sup_err *err)
 {
-    Supsync__Store__Quarantined *msg =
-        (void *)unpack(&supsync__store__quarantined__descriptor, &m->arena, bytes);
+    Supsync__Store__Quarantined *msg = NULL;
+    int rc = sup_pb_unpack(&supsync__store__quarantined__descriptor, &m->arena, bytes,
+                           "quarantined mutation", &msg, err);
 
-    if (!msg)
-        return damaged(err, "quarantined mutation");
+    if (rc != SUP_OK)
+        return rc;
     *arrived_ms = msg->arrived_ms;
     return log_entry_check(msg->key, msg->class_, msg->decision, out, err);
 }

@@ -13,9 +13,10 @@
  * (proto/store.proto).
  *
  * Encoders append to a buffer and leave failure in it (buf->failed). Decoders check every limit,
- * give SUP_ECORRUPT for damaged bytes and SUP_EVERSION for a newer format. What they return points
- * either into the input or into a struct sup_mem that the caller inits once, may reuse, and finis.
- * Pure. */
+ * give SUP_ECORRUPT for damaged bytes, SUP_EVERSION for a newer format, SUP_ELIMIT for what would
+ * take too much memory and SUP_ENOMEM. What they return points either into the input or into a
+ * struct sup_mem that the caller makes once, resets between values (it holds 1 MiB at most), and
+ * frees. After a failure *out must not be used. Pure. */
 
 struct sup_mem;                        /* memory of decoded values */
 struct sup_mem *sup_mem_new(void);     /* NULL only when out of memory */
@@ -24,8 +25,8 @@ void sup_mem_free(struct sup_mem *m);  /* NULL is fine */
 
 #define SUP_DECISION_MAX 8192 /* encoded; larger ones are refused */
 
-/* Texts over their maximum (model/decision.h) are cut at a character boundary; invalid UTF-8 is
- * replaced. */
+/* Texts over their maximum (model/decision.h) are cut at a character boundary, when encoded and
+ * when decoded; the encoder replaces invalid UTF-8, decoders refuse it. */
 void sup_decision_encode(const struct sup_decision *d, struct sup_buf *out);
 int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_decision *out,
                         struct sup_err *err);
@@ -51,6 +52,10 @@ struct sup_log_entry {
 void sup_log_entry_encode(const struct sup_log_entry *e, struct sup_buf *out);
 int sup_log_entry_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_log_entry *out,
                          struct sup_err *err);
+/* The entry's decision as the merge wants it; SUP_ECORRUPT if it is of another class than the entry
+ * says, so that a decision never reaches the register of another class. */
+int sup_log_entry_register(const struct sup_log_entry *e, struct sup_register *out,
+                           struct sup_err *err);
 
 void sup_quarantined_encode(const struct sup_log_entry *e, int64_t arrived_ms, struct sup_buf *out);
 int sup_quarantined_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_log_entry *out,

@@ -66,8 +66,8 @@ static int spelling_decode(const Supsync__Store__SesSpelling *in, struct sup_ses
 {
     struct sup_ses_spelling *s = sup_ses_entry_spelling(e, in->spelling);
 
-    if (!s || in->reason > SUP_REASON_COMPLAINT || in->write_op > SUP_SES_DELETE ||
-        in->write_reason > SUP_REASON_COMPLAINT)
+    if (!s || s->spelling[0] == '\0' || in->reason > SUP_REASON_COMPLAINT ||
+        in->write_op > SUP_SES_DELETE || in->write_reason > SUP_REASON_COMPLAINT)
         return sup_err_set(err, SUP_ECORRUPT, "damaged SES entry");
     s->present = in->present;
     s->reason = (enum sup_reason)in->reason;
@@ -83,16 +83,16 @@ static int spelling_decode(const Supsync__Store__SesSpelling *in, struct sup_ses
 
 int sup_ses_entry_decode(struct sup_slice bytes, struct sup_ses_entry *out, struct sup_err *err)
 {
-    Supsync__Store__SesEntry *msg;
+    Supsync__Store__SesEntry *msg = NULL;
     struct sup_pb_arena a;
-    int rc = SUP_OK;
+    int rc;
 
     sup_ses_entry_init(out);
     sup_pb_arena_init(&a, MEM_MAX);
-    msg = supsync__store__ses_entry__unpack(&a.allocator, bytes.n, bytes.p);
-    if (!msg)
-        rc = sup_err_set(err, SUP_ECORRUPT, "damaged SES entry");
-    else if (msg->format > SES_FORMAT)
+    rc = sup_pb_unpack(&supsync__store__ses_entry__descriptor, &a, bytes, "SES entry", &msg, err);
+    if (rc == SUP_OK && msg->format < 1)
+        rc = sup_err_set(err, SUP_ECORRUPT, "damaged SES entry (no format)");
+    else if (rc == SUP_OK && msg->format > SES_FORMAT)
         rc = sup_err_set(err, SUP_EVERSION, "SES entry of format %u; this program knows up to %d",
                          msg->format, SES_FORMAT);
     for (size_t i = 0; rc == SUP_OK && i < msg->n_spellings; i++)
@@ -108,28 +108,35 @@ int sup_ses_entry_decode(struct sup_slice bytes, struct sup_ses_entry *out, stru
 void sup_outbox_entry_encode(const struct sup_outbox_entry *e, struct sup_buf *out)
 {
     Supsync__Store__OutboxEntry msg = SUPSYNC__STORE__OUTBOX_ENTRY__INIT;
+    struct sup_pb_arena a;
 
+    sup_pb_arena_init(&a, MEM_MAX);
     msg.attempts = e->attempts;
-    msg.last_error = (char *)(uintptr_t)e->last_error;
+    /* What a server said, cut somewhere by snprintf: it may be any bytes. */
+    msg.last_error =
+        sup_pb_text(&a, sup_slice_of(e->last_error, strnlen(e->last_error, sizeof(e->last_error))),
+                    sizeof(e->last_error) - 1);
     msg.queued_ms = e->queued_ms;
     sup_pb_pack(&msg.base, out);
+    sup_pb_arena_reset(&a);
 }
 
 int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out,
                             struct sup_err *err)
 {
-    Supsync__Store__OutboxEntry *msg;
+    Supsync__Store__OutboxEntry *msg = NULL;
     struct sup_pb_arena a;
-    int rc = SUP_OK;
+    int rc;
 
     sup_pb_arena_init(&a, MEM_MAX);
-    msg = supsync__store__outbox_entry__unpack(&a.allocator, bytes.n, bytes.p);
-    if (!msg) {
-        rc = sup_err_set(err, SUP_ECORRUPT, "damaged outbox entry");
-    } else {
+    rc = sup_pb_unpack(&supsync__store__outbox_entry__descriptor, &a, bytes, "outbox entry", &msg,
+                       err);
+    if (rc == SUP_OK) {
+        struct sup_slice text = sup_slice_str(msg->last_error);
         out->attempts = msg->attempts;
         out->queued_ms = msg->queued_ms;
-        snprintf(out->last_error, sizeof(out->last_error), "%s", msg->last_error);
+        snprintf(out->last_error, sizeof(out->last_error), "%s",
+                 sup_pb_text(&a, text, sizeof(out->last_error) - 1));
     }
     sup_pb_arena_reset(&a);
     return rc;
@@ -158,15 +165,15 @@ void sup_peer_state_encode(const struct sup_peer_state *p, struct sup_buf *out)
 
 int sup_peer_state_decode(struct sup_slice bytes, struct sup_peer_state *out, struct sup_err *err)
 {
-    Supsync__Store__PeerState *msg;
+    Supsync__Store__PeerState *msg = NULL;
     struct sup_pb_arena a;
-    int rc = SUP_OK;
+    int rc;
 
     memset(out, 0, sizeof(*out));
     sup_pb_arena_init(&a, MEM_MAX);
-    msg = supsync__store__peer_state__unpack(&a.allocator, bytes.n, bytes.p);
-    if (!msg || msg->n_acked_incarnation != msg->n_acked_seq ||
-        strlen(msg->name) >= sizeof(out->name))
+    rc = sup_pb_unpack(&supsync__store__peer_state__descriptor, &a, bytes, "peer state", &msg, err);
+    if (rc == SUP_OK &&
+        (msg->n_acked_incarnation != msg->n_acked_seq || strlen(msg->name) >= sizeof(out->name)))
         rc = sup_err_set(err, SUP_ECORRUPT, "damaged peer state");
     for (size_t i = 0; rc == SUP_OK && i < msg->n_acked_seq; i++) {
         if (sup_vv_raise(&out->acked, msg->acked_incarnation[i], msg->acked_seq[i]) != SUP_OK)
