@@ -1,10 +1,14 @@
 #include "model/hlc.h"
 
-/* How far ahead of use the bound is persisted. Larger means fewer extra writes, and a jump of that
- * size at most in the times issued after a restart. */
+/* How far ahead of the wall clock the bound is persisted: once in so long is an extra write needed,
+ * and so far at most does a restart put the clock ahead. */
 #define RESERVE_AHEAD_MS 2000
-/* Renew when less than this is left, so that a batch never has to wait for it. */
-#define RESERVE_LOW_MS 1000
+/* When the clock is ahead of the wall by more than that (restarts in quick succession, a wall clock
+ * set back), it is the least that is reserved: bounds that grew by the full measure from each other
+ * would let every restart push the clock further, until peers quarantine what this node says. */
+#define RESERVE_MIN_MS 64
+/* Renew when less than this is left: 2 million times, more than a batch issues. */
+#define RESERVE_LOW_MS 32
 
 #define MAX_MS ((int64_t)((1ULL << (64 - SUP_HLC_COUNTER_BITS)) - 1))
 
@@ -41,11 +45,15 @@ bool sup_hlc_needs_reserve(const struct sup_hlc *h, int64_t wall_ms, sup_hlc_tim
 {
     sup_hlc_time next = next_time(h, wall_ms);
     sup_hlc_time low = (sup_hlc_time)RESERVE_LOW_MS << SUP_HLC_COUNTER_BITS;
+    sup_hlc_time least = (sup_hlc_time)RESERVE_MIN_MS << SUP_HLC_COUNTER_BITS;
     sup_hlc_time ahead = (sup_hlc_time)RESERVE_AHEAD_MS << SUP_HLC_COUNTER_BITS;
+    sup_hlc_time wall = sup_hlc_from_ms(wall_ms);
 
     if (next < h->reserved && h->reserved - next > low)
         return false;
-    *reserve = next > SUP_HLC_MAX - ahead ? SUP_HLC_MAX : next + ahead;
+    least = next > SUP_HLC_MAX - least ? SUP_HLC_MAX : next + least;
+    ahead = wall > SUP_HLC_MAX - ahead ? SUP_HLC_MAX : wall + ahead;
+    *reserve = least > ahead ? least : ahead;
     return true;
 }
 
@@ -63,7 +71,12 @@ sup_hlc_time sup_hlc_now(struct sup_hlc *h, int64_t wall_ms)
 
 bool sup_hlc_merge(struct sup_hlc *h, sup_hlc_time remote, int64_t wall_ms, int64_t max_drift_ms)
 {
-    if (sup_hlc_ms(remote) - wall_ms > max_drift_ms)
+    int64_t limit;
+
+    /* A limit past the end of time lets everything through. */
+    if (__builtin_add_overflow(wall_ms, max_drift_ms, &limit))
+        limit = max_drift_ms > 0 ? INT64_MAX : INT64_MIN;
+    if (sup_hlc_ms(remote) > limit)
         return false;
     if (remote > h->last)
         h->last = remote;

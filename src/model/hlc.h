@@ -27,8 +27,10 @@ struct sup_hlc {
  * before can be issued again. */
 void sup_hlc_init(struct sup_hlc *h, sup_hlc_time reserved);
 
-/* Must the reservation be renewed before times for wall_ms are issued? If so *reserve is the value
- * to persist, in the very batch that uses the times at the latest; then call sup_hlc_reserved. */
+/* Must the reservation be renewed? If so *reserve is the value to persist in the very batch that
+ * uses the times; once that is durable, call sup_hlc_reserved. To be asked at the end of a batch,
+ * behind its merges and issues (a merge may have moved the clock by the whole drift limit), so that
+ * no time leaves this node before a bound above it is durable. */
 bool sup_hlc_needs_reserve(const struct sup_hlc *h, int64_t wall_ms, sup_hlc_time *reserve);
 void sup_hlc_reserved(struct sup_hlc *h, sup_hlc_time reserve);
 

@@ -41,6 +41,8 @@ int sup_vv_raise(struct sup_vv *v, uint64_t incarnation, uint64_t seq)
             v->e[i].seq = seq;
         return SUP_OK;
     }
+    if (seq == 0)
+        return SUP_OK;
     if (v->n == SUP_VV_MAX)
         return SUP_ELIMIT;
     memmove(&v->e[i + 1], &v->e[i], (v->n - i) * sizeof(v->e[0]));
