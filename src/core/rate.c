@@ -20,7 +20,7 @@ static double clamp(double v, double lo, double hi)
 
 void sup_rate_init(struct sup_rate *r, double rps, double max_rps, int64_t now_ms)
 {
-    r->max_rps = max_rps < SUP_RATE_MIN ? SUP_RATE_MIN : max_rps;
+    r->max_rps = max_rps > SUP_RATE_MIN ? max_rps : SUP_RATE_MIN;
     r->rps = clamp(rps > 0 ? rps : SUP_RATE_START, SUP_RATE_MIN, r->max_rps);
     r->tokens = 1;
     r->refill_ms = now_ms;
@@ -57,7 +57,10 @@ void sup_rate_success(struct sup_rate *r, int64_t now_ms)
     if (seconds <= 0)
         return;
     refill(r, now_ms);
-    /* An idle hour is no evidence that a higher rate would be allowed. */
+    /* A request now and then is no evidence that a higher rate would be allowed, nor is an idle
+     * hour: only who uses up the rate may raise it (as RFC 7661 says of TCP's window). */
+    if (r->tokens >= burst(r))
+        return;
     r->rps = clamp(r->rps + (seconds < 1 ? seconds : 1), SUP_RATE_MIN, r->max_rps);
     r->grow_ms = now_ms;
 }

@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /* The allowed rate of one SES operation in one Region: starts at 1 request/s (all that SES
- * documents for its non-sending actions), grows by about 1/s each second without a throttle, up to
- * a maximum, and halves on one (additive increase, multiplicative decrease). Pure; times are
- * monotonic milliseconds; not thread-safe. */
+ * documents for its non-sending actions), grows by about 1/s each second in which it is used up
+ * without a throttle, up to a maximum, and halves on one (additive increase, multiplicative
+ * decrease). Pure; times are monotonic milliseconds; not thread-safe. */
 
 struct sup_rate {
     double rps;
