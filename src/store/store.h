@@ -59,8 +59,8 @@ int sup_store_open_memory(const struct sup_store_identity *identity, struct sup_
 /* Flushes and closes; every snapshot, iterator and transaction must be gone. NULL is fine. */
 void sup_store_close(struct sup_store *s);
 
-/* Made with the database directory: random, never 0. The incarnation can be renewed (sup_store_*
- * callers write it through SUP_META_INCARNATION in a transaction and then call _reload). */
+/* Made with the store: random, never 0, the same for the store's whole life. (The incarnation,
+ * which can be renewed, is a value like others: SUP_META_INCARNATION in store/meta.h.) */
 uint64_t sup_store_node_id(const struct sup_store *s);
 
 /* --- reading --- */
@@ -90,25 +90,41 @@ void sup_iter_free(struct sup_iter *it);
 uint64_t sup_store_estimate_keys(struct sup_store *s, enum sup_cf cf);
 uint64_t sup_store_disk_bytes(struct sup_store *s);
 
+/* Writes a consistent copy, a store of its own, to dir, which must not exist (its parent must).
+ * Files are hard links where the file system allows, so it takes seconds. Any thread. SUP_EEXIST;
+ * SUP_EIO; SUP_EINPUT for a store in memory. */
+int sup_store_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err);
+
 /* --- writing --- */
 struct sup_txn;
 
+/* The most bytes of keys and values that one transaction takes: SUP_ELIMIT past it. */
+#define SUP_TXN_MAX_BYTES (256u << 20)
+
 /* Begins a transaction; its reads see its own writes. NULL only when out of memory. The first error
  * sticks: later calls do nothing and return it; commit reports it. One check at commit is enough.
- */
+ * A second transaction while one is open is a bug of the caller: it is born failed (SUP_EBUG). */
 struct sup_txn *sup_txn_begin(struct sup_store *s);
+/* Like sup_store_get. SUP_ENOTFOUND is an answer, not an error: it does not stick. */
 int sup_txn_get(struct sup_txn *t, enum sup_cf cf, struct sup_slice key, struct sup_buf *out);
 void sup_txn_put(struct sup_txn *t, enum sup_cf cf, struct sup_slice key, struct sup_slice value);
 void sup_txn_delete(struct sup_txn *t, enum sup_cf cf, struct sup_slice key);
 /* Iterates the transaction's view (the store plus its own writes). Free before the next write. */
 struct sup_iter *sup_txn_iter(struct sup_txn *t, enum sup_cf cf, struct sup_slice lower,
                               struct sup_slice upper);
+/* The sticky error, or SUP_OK. */
+int sup_txn_status(const struct sup_txn *t, struct sup_err *err);
 /* A mark to which writes can be taken back; one level: a later mark replaces an earlier one.
- * Rolling back also clears a sticky error that arose after the mark. */
+ * Rolling back keeps the mark and clears a sticky error that arose after it. Without a mark, a
+ * rollback takes back everything. */
 void sup_txn_mark(struct sup_txn *t);
 void sup_txn_rollback_to_mark(struct sup_txn *t);
 /* Commits atomically; with sync, returns only when the write-ahead log is on stable storage. Frees
- * t in every case. On error nothing was written. */
+ * t in every case. A transaction without writes touches no disk.
+ *
+ * On error no reader of this process ever sees any of it. One exception is in the nature of disks:
+ * if the log's bytes were written and only their sync failed, the transaction may stand, as a
+ * whole, after the next open. So an error means "not acknowledged", and callers repeat. */
 int sup_txn_commit(struct sup_txn *t, bool sync, struct sup_err *err);
 void sup_txn_abort(struct sup_txn *t);
 
