@@ -161,25 +161,51 @@ static int dedup(struct sup_apply *a, struct sup_txn *t, struct sup_slice identi
     return SUP_OK;
 }
 
-static int suppressed_in(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
-                         bool *yes, struct sup_err *err)
+static int suppressed_in(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                         enum sup_class cls, bool *yes, struct sup_err *err)
 {
     struct sup_record record;
     int rc;
 
     sup_mem_reset(a->mem);
-    rc = sup_apply_record(a, t, p->key, a->mem, &record, err);
-    *yes = rc == SUP_OK && record.registers.r[p->d.cls - 1].present &&
-           record.registers.r[p->d.cls - 1].state == SUP_SUPPRESSED;
+    rc = sup_apply_record(a, t, key, a->mem, &record, err);
+    *yes = rc == SUP_OK && record.registers.r[cls - 1].present &&
+           record.registers.r[cls - 1].state == SUP_SUPPRESSED;
     return rc == SUP_ENOTFOUND ? SUP_OK : rc;
+}
+
+/* Gives *encoded and its decoded head; moves the clock. */
+static int encode_own(struct sup_apply *a, const struct sup_proposal *p, struct sup_slice *encoded,
+                      struct sup_register *reg, enum sup_class *cls, struct sup_err *err)
+{
+    struct sup_decision d = p->d;
+    int rc;
+
+    if (p->encoded.n > 0) {
+        /* An event's own time moves the clock too, so that a ruling made in the same millisecond as
+         * the event it overrules is later than it. */
+        *encoded = p->encoded;
+        rc = sup_register_decode(*encoded, reg, cls, err);
+        if (rc == SUP_OK)
+            (void)sup_hlc_merge(&a->now.hlc, reg->time, a->batch_ms, a->opts.max_clock_drift_ms);
+        return rc;
+    }
+    d.time = sup_hlc_now(&a->now.hlc, a->batch_ms);
+    d.origin = a->node_id;
+    sup_buf_reset(&a->encoded);
+    sup_decision_encode(&d, &a->encoded);
+    if (a->encoded.failed)
+        return sup_err_set(err, a->encoded.failed, "decision is too large");
+    *encoded = sup_buf_slice(&a->encoded);
+    return sup_register_decode(*encoded, reg, cls, err);
 }
 
 int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
                      struct sup_applied *out, struct sup_err *err)
 {
-    struct sup_decision d = p->d;
-    struct sup_register reg;
-    struct sup_slice encoded;
+    enum sup_class cls = SUP_CLASS_BOUNCE;
+    struct sup_register reg = {0};
+    struct sup_slice encoded = {NULL, 0};
     int rc;
 
     *out = (struct sup_applied){0};
@@ -188,30 +214,18 @@ int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_pr
         if (rc != SUP_OK || out->duplicate)
             return rc;
     }
-    if (p->reversal) {
+    rc = encode_own(a, p, &encoded, &reg, &cls, err);
+    if (rc == SUP_OK && p->reversal) {
         bool yes = false;
-        rc = suppressed_in(a, t, p, &yes, err);
+        rc = suppressed_in(a, t, p->key, cls, &yes, err);
         out->skipped = !yes;
-        if (rc != SUP_OK || out->skipped)
-            return rc;
+        if (rc == SUP_OK && out->skipped)
+            return SUP_OK;
     }
-    /* An event's own time moves the clock too, so that a ruling made in the same millisecond as the
-     * event it overrules is later than it. */
-    if (p->event_time)
-        (void)sup_hlc_merge(&a->now.hlc, d.time, a->batch_ms, a->opts.max_clock_drift_ms);
-    else
-        d.time = sup_hlc_now(&a->now.hlc, a->batch_ms);
-    d.origin = a->node_id;
-    sup_buf_reset(&a->encoded);
-    sup_decision_encode(&d, &a->encoded);
-    if (a->encoded.failed)
-        return sup_err_set(err, a->encoded.failed, "decision is too large");
-    encoded = sup_buf_slice(&a->encoded);
-    rc = sup_register_decode(encoded, &reg, NULL, err);
     if (rc == SUP_OK)
-        rc = sup_apply_merge(a, t, p->key, d.cls, &reg, p, out, err);
+        rc = sup_apply_merge(a, t, p->key, cls, &reg, p, out, err);
     if (rc == SUP_OK && (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED))
-        rc = log_own(a, t, p->key, d.cls, encoded, err);
+        rc = log_own(a, t, p->key, cls, encoded, err);
     return rc;
 }
 

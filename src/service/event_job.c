@@ -1,0 +1,237 @@
+#include "service/event_job.h"
+
+#include "base/array.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BYTES_MAX (16U << 20)
+
+/* A proposal whose texts are offsets into the job's bytes, which may move while they grow. */
+struct item {
+    size_t key_at, key_n;
+    size_t encoded_at, encoded_n;
+    size_t dedup_at, dedup_n;
+    size_t spelling_at[SUP_VERDICT_SPELLINGS_MAX];
+    size_t n_spellings;
+    bool reversal;
+};
+
+struct sup_event_job {
+    struct sup_apply_job job;
+    struct sup_apply *apply;
+    void (*done)(void *arg, int code);
+    void *arg;
+    struct item *items;
+    size_t n, cap;
+    struct sup_buf bytes;
+    struct sup_event_tally tally;
+    struct sup_event_tally read; /* tally as it was before run, which may run on an aborted batch */
+};
+
+struct sup_event_job *sup_event_job_new(struct sup_apply *apply)
+{
+    struct sup_event_job *j = calloc(1, sizeof(*j));
+
+    if (j) {
+        j->apply = apply;
+        sup_buf_init(&j->bytes, BYTES_MAX);
+    }
+    return j;
+}
+
+void sup_event_job_free(struct sup_event_job *j)
+{
+    if (!j)
+        return;
+    sup_buf_fini(&j->bytes);
+    free(j->items);
+    free(j);
+}
+
+static size_t keep(struct sup_event_job *j, const void *p, size_t n)
+{
+    size_t at = j->bytes.n;
+
+    sup_buf_add(&j->bytes, p, n);
+    return at;
+}
+
+static int add_item(struct sup_event_job *j, const struct sup_verdict *v,
+                    const struct sup_verdicts *vs, const struct sup_event *event,
+                    const struct sup_classify_context *ctx, enum sup_cause cause)
+{
+    struct sup_decision d;
+    struct item *it;
+    void *items = j->items;
+    int rc = sup_array_grow(&items, &j->cap, j->n + 1, sizeof(*j->items));
+
+    if (rc != SUP_OK)
+        return rc;
+    j->items = items;
+    it = &j->items[j->n];
+    memset(it, 0, sizeof(*it));
+    sup_verdict_decision(v, vs, event, ctx, &d);
+    d.origin = sup_apply_node_id(j->apply);
+    if (d.cause == SUP_CAUSE_EVENT)
+        d.cause = cause;
+    it->key_n = v->address.key_len;
+    it->key_at = keep(j, v->address.key, it->key_n);
+    it->encoded_at = j->bytes.n;
+    sup_decision_encode(&d, &j->bytes);
+    it->encoded_n = j->bytes.n - it->encoded_at;
+    it->dedup_at = j->bytes.n;
+    sup_classify_dedup_key(event, sup_slice_of(v->address.key, v->address.key_len), &j->bytes);
+    it->dedup_n = j->bytes.n - it->dedup_at;
+    if (v->kind == SUP_VERDICT_SUPPRESS && cause == SUP_CAUSE_EVENT) {
+        for (size_t i = 0; i < v->n_spellings; i++)
+            it->spelling_at[it->n_spellings++] =
+                keep(j, v->spellings[i], strlen(v->spellings[i]) + 1);
+    }
+    it->reversal = v->kind == SUP_VERDICT_CLEAR;
+    if (j->bytes.failed)
+        return j->bytes.failed;
+    j->n++;
+    return SUP_OK;
+}
+
+static void log_verdict(const struct sup_verdict *v, const struct sup_event *event)
+{
+    char message_id[128];
+    size_t n =
+        event->message_id.n < sizeof(message_id) ? event->message_id.n : sizeof(message_id) - 1;
+
+    if (v->kind != SUP_VERDICT_UNMAPPED && v->kind != SUP_VERDICT_AMBIGUOUS &&
+        v->kind != SUP_VERDICT_BAD_ADDRESS)
+        return;
+    if (n > 0)
+        memcpy(message_id, event->message_id.p, n);
+    message_id[n] = '\0';
+    sup_log_info("ingest", "recipient of an event left alone",
+                 SUP_S("verdict", sup_verdict_kind_name(v->kind)), SUP_S("rule", v->rule),
+                 SUP_S("address", v->address.key), SUP_S("message_id", message_id));
+}
+
+static int take_event(struct sup_event_job *j, const struct sup_event *event,
+                      struct sup_verdicts *verdicts, const struct sup_classify_context *ctx,
+                      enum sup_cause cause)
+{
+    int rc = sup_classify(event, ctx, verdicts);
+
+    j->tally.events[event->type]++;
+    for (size_t i = 0; rc == SUP_OK && i < verdicts->n; i++) {
+        const struct sup_verdict *v = &verdicts->v[i];
+        j->tally.verdicts[v->kind]++;
+        log_verdict(v, event);
+        if (v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR)
+            rc = add_item(j, v, verdicts, event, ctx, cause);
+    }
+    return rc;
+}
+
+int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
+                       struct sup_verdicts *verdicts, struct sup_slice body,
+                       const struct sup_classify_context *ctx, enum sup_cause cause,
+                       struct sup_err *err)
+{
+    struct sup_event event;
+    struct sup_err one;
+    int bad = SUP_OK;
+    int rc;
+
+    j->n = 0;
+    sup_buf_reset(&j->bytes);
+    memset(&j->tally, 0, sizeof(j->tally));
+    sup_event_reader_begin(reader, body);
+    while ((rc = sup_event_reader_next(reader, &event, &one)) != SUP_ENOTFOUND) {
+        if (rc == SUP_OK) {
+            rc = take_event(j, &event, verdicts, ctx, cause);
+            if (rc == SUP_OK)
+                continue;
+            sup_err_set(&one, rc, "cannot keep an event: %s", sup_code_name(rc));
+        } else {
+            j->tally.unparsable++;
+        }
+        if (bad == SUP_OK) {
+            bad = rc;
+            sup_err_set(err, rc, "%s", one.msg);
+        }
+        if (rc == SUP_ENOMEM)
+            break;
+    }
+    j->read = j->tally;
+    return bad;
+}
+
+bool sup_event_job_empty(const struct sup_event_job *j)
+{
+    return j->n == 0;
+}
+
+static void count(struct sup_event_tally *tally, const struct sup_applied *applied)
+{
+    if (applied->duplicate) {
+        tally->duplicates++;
+        return;
+    }
+    if (applied->merge == SUP_MERGE_OLDER && !applied->skipped)
+        tally->older++;
+    if (applied->before == SUP_REASON_NONE && applied->after != SUP_REASON_NONE)
+        tally->suppressed++;
+    if (applied->before != SUP_REASON_NONE && applied->after == SUP_REASON_NONE)
+        tally->cleared++;
+}
+
+static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err)
+{
+    struct sup_event_job *j = (struct sup_event_job *)job;
+    const uint8_t *b = j->bytes.p;
+
+    j->tally = j->read;
+    for (size_t i = 0; i < j->n; i++) {
+        const struct item *it = &j->items[i];
+        struct sup_applied applied;
+        struct sup_proposal p = {
+            .key = {b + it->key_at, it->key_n},
+            .encoded = {b + it->encoded_at, it->encoded_n},
+            .dedup = {b + it->dedup_at, it->dedup_n},
+            .reversal = it->reversal,
+            .n_spellings = it->n_spellings,
+        };
+        for (size_t s = 0; s < it->n_spellings; s++)
+            p.spellings[s] = (const char *)b + it->spelling_at[s];
+        int rc = sup_apply_decide(j->apply, t, &p, &applied, err);
+        if (rc != SUP_OK)
+            return rc;
+        count(&j->tally, &applied);
+    }
+    return SUP_OK;
+}
+
+static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
+{
+    struct sup_event_job *j = (struct sup_event_job *)job;
+
+    if (code != SUP_OK) {
+        sup_log_error("ingest", "events could not be committed",
+                      SUP_S("error", err ? err->msg : ""));
+        j->tally = j->read;
+    }
+    j->done(j->arg, code);
+}
+
+int sup_event_job_submit(struct sup_event_job *j, void (*on_done)(void *arg, int code), void *arg,
+                         int64_t timeout_ms)
+{
+    j->job.run = run;
+    j->job.done = done;
+    j->done = on_done;
+    j->arg = arg;
+    return sup_apply_submit(j->apply, &j->job, timeout_ms);
+}
+
+const struct sup_event_tally *sup_event_job_tally(const struct sup_event_job *j)
+{
+    return &j->tally;
+}

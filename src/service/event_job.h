@@ -1,0 +1,49 @@
+#ifndef SUP_SERVICE_EVENT_JOB_H
+#define SUP_SERVICE_EVENT_JOB_H
+
+#include "core/classify.h"
+#include "core/event_read.h"
+#include "service/apply.h"
+
+/* One message's worth of events on its way through apply: parsed and classified on the caller's
+ * thread, decided on the writer's. Used by every source of events. */
+
+enum {
+    SUP_EVENT_KINDS = SUP_EVENT_SUBSCRIPTION + 1,
+    SUP_VERDICT_KINDS = SUP_VERDICT_BAD_ADDRESS + 1
+};
+
+struct sup_event_tally {
+    uint64_t events[SUP_EVENT_KINDS];     /* by enum sup_event_type */
+    uint64_t verdicts[SUP_VERDICT_KINDS]; /* by enum sup_verdict_kind */
+    uint64_t unparsable;
+    uint64_t duplicates;
+    uint64_t suppressed; /* addresses whose effective state became suppressed */
+    uint64_t cleared;
+    uint64_t older; /* lost against a newer decision */
+};
+
+struct sup_event_job;
+
+/* NULL when out of memory. Reusable; one message at a time. */
+struct sup_event_job *sup_event_job_new(struct sup_apply *apply);
+void sup_event_job_free(struct sup_event_job *j);
+
+/* Reads all events of body and keeps what follows from them. reader and verdicts are the thread's
+ * own. Returns SUP_OK; SUP_EINPUT or SUP_ELIMIT when something in it cannot be read (what could be
+ * read is kept and should be submitted all the same; the message must not be acknowledged);
+ * SUP_ENOMEM. body may go away afterwards. */
+int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
+                       struct sup_verdicts *verdicts, struct sup_slice body,
+                       const struct sup_classify_context *ctx, enum sup_cause cause,
+                       struct sup_err *err);
+/* Is there anything to decide? */
+bool sup_event_job_empty(const struct sup_event_job *j);
+/* Hands it to the writer. done runs on the writer thread after the commit, or with an error; it
+ * must not block. Errors as sup_writer_submit: then done does not run. */
+int sup_event_job_submit(struct sup_event_job *j, void (*done)(void *arg, int code), void *arg,
+                         int64_t timeout_ms);
+/* What came of it; complete when done ran (or when it was empty). */
+const struct sup_event_tally *sup_event_job_tally(const struct sup_event_job *j);
+
+#endif
