@@ -72,12 +72,14 @@ static int take_member(void *ctx, struct sup_slice key, struct sup_json_value *v
 static int bind_object(struct sup_json_target *t, const struct sup_json_bind *b,
                        struct sup_json_value *v)
 {
+    struct sup_json_target inner = *t;
+
+    inner.base = field(t, b);
+    inner.table = b->table;
     if (b->begin != NULL)
-        b->begin(t);
+        b->begin(&inner, v->type == SUP_JSON_OBJECT);
     if (v->type != SUP_JSON_OBJECT)
         return wrong_type(t, b, v, "an object");
-    struct sup_json_target inner = *t;
-    inner.table = b->table;
     return sup_json_each(v, (struct sup_json_sink){.take = take_member, .ctx = &inner});
 }
 
@@ -100,7 +102,7 @@ static int bind_array(struct sup_json_target *t, const struct sup_json_bind *b,
     struct array_walk w = {.target = t, .bind = b};
 
     if (b->begin != NULL)
-        b->begin(t);
+        b->begin(t, v->type == SUP_JSON_ARRAY);
     if (v->type != SUP_JSON_ARRAY)
         return wrong_type(t, b, v, "an array");
     return sup_json_each(v, (struct sup_json_sink){.take = take_element, .ctx = &w});
@@ -132,8 +134,8 @@ static const struct sup_json_bind *find_row(const struct sup_json_table *table,
 {
     for (size_t i = 0; i < table->n; i++) {
         const char *name = table->rows[i].name;
-        if (key.n > 0 && name[0] == (char)key.p[0] &&
-            strncmp(name, (const char *)key.p, key.n) == 0 && name[key.n] == '\0')
+        if (key.n > 0 && name[0] == (char)key.p[0] && strlen(name) == key.n &&
+            memcmp(name, key.p, key.n) == 0)
             return &table->rows[i];
     }
     return NULL;

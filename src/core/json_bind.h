@@ -16,7 +16,7 @@ struct sup_json_target;
 enum sup_json_bind_kind {
     SUP_BIND_TEXT,   /* struct sup_slice; null: empty */
     SUP_BIND_TIME,   /* int64_t wall ms; null and what sup_time_parse refuses: SUP_NO_TIME */
-    SUP_BIND_OBJECT, /* ->table, from the same base; null: as if absent */
+    SUP_BIND_OBJECT, /* ->table, into the struct at offset; null: as if absent */
     SUP_BIND_ARRAY,  /* ->element for each element; null: as if absent */
     SUP_BIND_TEXTS   /* array of strings or one string: its first one goes into a sup_slice */
 };
@@ -28,9 +28,10 @@ struct sup_json_bind {
     bool lax;
     size_t offset; /* in the struct at target->base */
     const struct sup_json_table *table;
-    /* OBJECT, ARRAY, may be NULL: called when the member begins, before its content. A member that
-     * comes twice begins twice: drop what the first one left, the last one wins. */
-    void (*begin)(struct sup_json_target *t);
+    /* OBJECT (base already the inner one), ARRAY; may be NULL: called when the member begins. A
+     * member that comes twice begins twice: drop what the first one left, the last one wins.
+     * present: it is of the right type. */
+    void (*begin)(struct sup_json_target *t, bool present);
     int (*element)(struct sup_json_target *t, struct sup_json_value *v);
 };
 
