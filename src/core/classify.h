@@ -13,10 +13,10 @@
 
 /* What an SES event says about each of its recipients. Pure: no I/O, no clock, any thread.
  *
- * The rules are tables (classify.c), one row for each bounceType/bounceSubType and complaint
- * feedback type; a verdict names the row or the recipient rule that made it. Types and sub types
- * that no row names are decided by the row of their bounceType, so a new sub type of Permanent
- * still suppresses. */
+ * The rules are tables (classify_rules.c), one row for each bounceType/bounceSubType and complaint
+ * feedback type; a verdict names the row, or the recipient rule, that made it. What no row names is
+ * decided by the catch-all of its bounceType, so that a new sub type of Permanent still suppresses;
+ * a new On…SuppressionList is an echo. */
 
 enum sup_verdict_kind {
     SUP_VERDICT_IGNORE,     /* nothing follows from it (open, auth-failure, validation …) */
@@ -33,7 +33,7 @@ enum sup_verdict_kind {
 };
 const char *sup_verdict_kind_name(enum sup_verdict_kind k); /* "suppress" …, never NULL */
 
-#define SUP_VERDICT_SPELLINGS_MAX 2
+#define SUP_VERDICT_SPELLINGS_MAX 4
 
 struct sup_verdict {
     enum sup_verdict_kind kind;
@@ -58,6 +58,9 @@ struct sup_verdicts {
     struct sup_verdict *v;
     size_t n;
     size_t cap;
+    struct sup_address *destination; /* scratch: the mail's, parsed */
+    size_t n_destination;
+    size_t cap_destination;
     char sub_type[96]; /* "Permanent/General", "abuse", "OnAccountSuppressionList" … */
 };
 void sup_verdicts_fini(struct sup_verdicts *vs);
@@ -75,8 +78,15 @@ struct sup_classify_context {
     const struct sup_classify_policy *policy; /* NULL: all off */
 };
 
-/* One verdict for each recipient of the event, in its order; an echo that names none gets one for
- * each destination of the mail. Of events that are neither bounce nor complaint: none at all.
+/* One verdict for each address that the event is about, in the order of its recipients; one that is
+ * named twice gets the stronger of its verdicts (suppress, then clear, soft, the rest). A bounce or
+ * complaint that names no recipient is about the destination if there is exactly one, else
+ * AMBIGUOUS for each. Of events that are neither bounce nor complaint: no verdicts.
+ *
+ * Who a recipient is: the only destination of the mail if it has one; else the destination with the
+ * same key; else UNMAPPED. (A bounced recipient is the DSN's Final-Recipient, which may be where
+ * the mail was forwarded to. SES developer guide, "Amazon SNS notification contents".)
+ *
  * Returns SUP_OK or SUP_ENOMEM (out is then empty). Slices in the verdicts are the event's; the
  * verdicts live until out is used again. */
 int sup_classify(const struct sup_event *event, const struct sup_classify_context *ctx,
