@@ -55,35 +55,30 @@ closing_lines() {
     awk '/tests passed, .* tests failed out of|^No tests were found/ { on = 1 } on' "$1"
 }
 
-# part PRESET CTEST-ARGUMENT…: configure, build, test. Never ends the script.
+# part PRESET CTEST-ARGUMENT…: configure, build, test. Never ends the script; what could be built is
+# tested even if not all could.
 part() {
     local preset=$1 began=$SECONDS log state=passed
     shift
     log=build/$preset/run.log
     mkdir -p "build/$preset"
     note "$preset: build"
-    if ! { cmake --preset "$preset" "${configure[@]}" && cmake --build --preset "$preset" -j "$jobs"; } \
-        >"$log" 2>&1; then
-        tail -n 60 "$log"
+    if ! { cmake --preset "$preset" "${configure[@]}" &&
+        cmake --build --preset "$preset" -j "$jobs" -- -k 0; } >"$log" 2>&1; then
+        grep -v '^\[[0-9/]*\] ' "$log" | tail -n 100
         state='BUILD FAILED'
-    else
-        printf 'built in %d s\n' $((SECONDS - began))
+    fi
+    [ "$state" != passed ] || printf 'built in %d s\n' $((SECONDS - began))
+    if [ -f "build/$preset/CTestTestfile.cmake" ]; then
         note "$preset: ctest $*"
-        "${fixed_layout[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" \
-            --timeout 300 --no-tests=error "$@" 2>&1 | tee -a "$log" || state='TESTS FAILED'
+        if ! "${fixed_layout[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" \
+            --timeout 300 --no-tests=error "$@" 2>&1 | tee -a "$log"; then
+            [ "$state" != passed ] || state='TESTS FAILED'
+        fi
     fi
     [ "$state" = passed ] || failed=1
     summary+=("$(printf '%-8s %-12s %4d s' "$preset" "$state" $((SECONDS - began)))")
 }
-
-note 'set-up'
-deploy/setup.sh test
-if [ -x tests/node/install.sh ]; then
-    if ! tests/node/install.sh; then
-        failed=1
-        summary+=('node     INSTALL FAILED')
-    fi
-fi
 
 threaded='layer-(base|store|mesh|aws|service|http|agent)'
 if [ "$quick" -eq 1 ]; then
