@@ -73,9 +73,11 @@ int64_t sup_apply_now_ms(const struct sup_apply *a);
 
 /* What a caller would like to decide. */
 struct sup_proposal {
-    struct sup_slice key;   /* address key */
-    struct sup_decision d;  /* origin is filled in; time too, unless event_time */
-    bool event_time;        /* d.time is the event's own; false: HLC now */
+    struct sup_slice key; /* address key */
+    /* Either made beforehand, with the event's own time and this node as origin … */
+    struct sup_slice encoded;
+    /* … or, when encoded is empty, from d with the clock's time; origin and time are filled in. */
+    struct sup_decision d;
     bool reversal;          /* only undoes: without a suppressed register nothing happens */
     struct sup_slice dedup; /* identity of the event's recipient; empty = none */
     /* Spellings under which the Region's list may hold the address because of this event. */
