@@ -1,8 +1,6 @@
 #include "service/apply.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/random.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
 #include "store/meta.h"
@@ -316,17 +314,4 @@ int64_t sup_apply_now_ms(const struct sup_apply *a)
 void sup_apply_touch_outbox(struct sup_apply *a)
 {
     a->outbox_touched = true;
-}
-
-int sup_apply_renew_incarnation(struct sup_apply *a, struct sup_txn *t, struct sup_err *err)
-{
-    uint64_t fresh = sup_random_id();
-
-    if (sup_vv_get(&a->now.vv, fresh) != 0)
-        return sup_err_set(err, SUP_EAGAIN, "the new incarnation's random id is taken");
-    sup_meta_put_u64(t, SUP_META_INCARNATION, fresh);
-    sup_log_warn("apply", "this store was lost or rolled back: taking a new incarnation",
-                 SUP_U("old", a->now.incarnation), SUP_U("new", fresh));
-    a->now.incarnation = fresh;
-    return SUP_OK;
 }

@@ -112,9 +112,13 @@ int sup_apply_release(struct sup_apply *a, struct sup_txn *t, size_t max, size_t
 int sup_apply_expire(struct sup_apply *a, struct sup_txn *t, size_t max, size_t *expired,
                      struct sup_err *err);
 
-/* A new incarnation: the sequence starts again at 1 under another name. Used when a peer knows more
- * of our incarnation than we do, i.e. when this store was lost or rolled back. */
-int sup_apply_renew_incarnation(struct sup_apply *a, struct sup_txn *t, struct sup_err *err);
+/* A new incarnation, under which the sequence starts again at 1: for a store that was rolled back,
+ * when a peer has more of our incarnation than we do. What this node logged behind agreed_seq (the
+ * last number that a peer is known to have had from us) may differ from what the peers hold under
+ * those numbers: it is logged anew under the new incarnation, and the old numbers are pulled from
+ * the peers. Nothing happens (SUP_OK) if the incarnation is not old any more. */
+int sup_apply_renew_incarnation(struct sup_apply *a, struct sup_txn *t, uint64_t old,
+                                uint64_t agreed_seq, struct sup_err *err);
 
 /* The record of an address in the transaction's view; SUP_ENOTFOUND. Slices live in m. */
 int sup_apply_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,

@@ -45,6 +45,10 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
                     enum sup_class cls, const struct sup_register *reg,
                     const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err);
 
+/* Logs a decision under this node's incarnation and moves its sequence on. */
+int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                      enum sup_class cls, struct sup_slice encoded, struct sup_err *err);
+
 /* Puts the address into the outbox unless it waits there, and raises what its list entry wants. */
 int sup_apply_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                      const struct sup_proposal *p, bool cleared, struct sup_err *err);

@@ -127,9 +127,8 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     return SUP_OK;
 }
 
-/* Logs under this node's incarnation and moves its sequence on. */
-static int log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key, enum sup_class cls,
-                   struct sup_slice encoded, struct sup_err *err)
+int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                      enum sup_class cls, struct sup_slice encoded, struct sup_err *err)
 {
     struct sup_log_entry e = {.key = key, .cls = cls, .encoded = encoded};
     uint64_t seq = sup_vv_get(&a->now.vv, a->now.incarnation) + 1;
@@ -225,7 +224,7 @@ int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_pr
     if (rc == SUP_OK)
         rc = sup_apply_merge(a, t, p->key, cls, &reg, p, out, err);
     if (rc == SUP_OK && (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED))
-        rc = log_own(a, t, p->key, cls, encoded, err);
+        rc = sup_apply_log_own(a, t, p->key, cls, encoded, err);
     return rc;
 }
 

@@ -1,0 +1,37 @@
+#ifndef SUP_SERVICE_REPLICATE_H
+#define SUP_SERVICE_REPLICATE_H
+
+#include "service/apply.h"
+#include "service/options.h"
+#include "service/service.h"
+
+/* Replication: pull only. For each configured peer one thread dials, asks for what it lacks by
+ * version vector and feeds it to apply; it acknowledges when the commit is durable. The listening
+ * side serves the same to others from the log. Nobody can push into a node. */
+
+struct sup_replicator;
+
+struct sup_replicator_options {
+    const struct sup_options *config;
+    struct sup_apply *apply;
+    struct sup_store *store;
+};
+
+/* Loads the TLS files, listens, starts to dial. SUP_EINPUT, SUP_EIO for files; SUP_EEXIST for the
+ * address. */
+int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_replicator **out,
+                         struct sup_err *err);
+void sup_replicator_stop(struct sup_replicator *r); /* says BYE, waits */
+void sup_replicator_free(struct sup_replicator *r);
+
+/* Fills out->peers and adds problems. *level: every peer is reachable and has what we have, and we
+ * what it has. Any thread. */
+void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, bool *level);
+
+/* Seconds since this node last knew all that the i-th configured peer knew; negative: never did. */
+double sup_replicator_age_s(struct sup_replicator *r, size_t i);
+
+/* The name of a node that this one ever met, or NULL. Lives as long as the replicator. */
+const char *sup_replicator_node_name(struct sup_replicator *r, uint64_t node_id);
+
+#endif

@@ -1,0 +1,378 @@
+/* The pulling side of replication: one thread a peer. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "service/replicate_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIAL_TIMEOUT_MS 10000
+#define RECV_TIMEOUT_MS 250
+/* What we know of a peer is kept for restarts; losing a little of it costs nothing but time. */
+#define SAVE_EVERY_MS 5000
+
+struct pull_job {
+    struct sup_apply_job job;
+    struct sup_peer *peer;
+    struct sup_mesh_mem *mem;
+    struct sup_mutations mutations;
+    size_t quarantined;
+};
+
+/* --- one message of mutations --- */
+
+static int pull_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err)
+{
+    struct pull_job *j = (struct pull_job *)job;
+
+    j->quarantined = 0;
+    for (size_t i = 0; i < j->mutations.n; i++) {
+        enum sup_remote outcome;
+        int rc = sup_apply_remote(j->peer->r->opts.apply, t, &j->mutations.m[i], &outcome, err);
+        if (rc != SUP_OK)
+            return rc;
+        j->quarantined += outcome == SUP_REMOTE_QUARANTINED;
+    }
+    return SUP_OK;
+}
+
+static void acknowledge(struct sup_peer *p, uint64_t credit)
+{
+    struct sup_mesh_msg *ack = malloc(sizeof(*ack));
+
+    if (ack && p->session) {
+        ack->type = SUP_FRAME_ACK;
+        sup_apply_vv(p->r->opts.apply, &ack->u.pull.vv);
+        ack->u.pull.credit = credit;
+        (void)sup_session_post(p->session, ack);
+    }
+    free(ack);
+}
+
+/* On the writer thread: the commit is durable, or it failed. */
+static void pull_done(struct sup_apply_job *job, int code, const struct sup_err *err)
+{
+    struct pull_job *j = (struct pull_job *)job;
+    struct sup_peer *p = j->peer;
+
+    pthread_mutex_lock(&p->mutex);
+    if (code == SUP_OK) {
+        p->quarantined += j->quarantined;
+        acknowledge(p, j->mutations.cost);
+    } else if (p->failed == SUP_OK) {
+        p->failed = code;
+        snprintf(p->last_error, sizeof(p->last_error), "%s", err ? err->msg : sup_code_name(code));
+        if (p->session)
+            sup_session_close(p->session, SUP_REFUSED_OTHER, "mutations could not be applied");
+    }
+    p->in_flight--;
+    pthread_cond_broadcast(&p->cond);
+    pthread_mutex_unlock(&p->mutex);
+    if (j->quarantined > 0)
+        sup_log_warn("replicate", "mutations from the future are quarantined",
+                     SUP_S("peer", p->config->name), SUP_U("count", j->quarantined));
+    sup_mesh_mem_free(j->mem);
+    free(j);
+}
+
+/* Takes mem over. */
+static int submit(struct sup_peer *p, struct sup_mesh_mem *mem,
+                  const struct sup_mutations *mutations)
+{
+    struct pull_job *j = calloc(1, sizeof(*j));
+    int rc;
+
+    if (!j) {
+        sup_mesh_mem_free(mem);
+        return SUP_ENOMEM;
+    }
+    j->job.run = pull_run;
+    j->job.done = pull_done;
+    j->peer = p;
+    j->mem = mem;
+    j->mutations = *mutations;
+    pthread_mutex_lock(&p->mutex);
+    p->in_flight++;
+    pthread_mutex_unlock(&p->mutex);
+    rc = sup_apply_submit(p->r->opts.apply, &j->job, -1);
+    if (rc != SUP_OK)
+        pull_done(&j->job, rc, NULL);
+    return SUP_OK;
+}
+
+/* --- a session --- */
+
+static void note_error(struct sup_peer *p, int code, const char *text)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (strcmp(p->last_error, text) != 0)
+        sup_log_warn("replicate", "peer is not reachable", SUP_S("peer", p->config->name),
+                     SUP_S("url", p->config->url), SUP_S("error", text));
+    snprintf(p->last_error, sizeof(p->last_error), "%s", text);
+    if (code == SUP_EAUTH || code == SUP_EINPUT || code == SUP_EVERSION)
+        p->refusals++;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* Takes in what the heartbeats say. */
+static void refresh(struct sup_peer *p, struct sup_session_stats *stats)
+{
+    struct sup_vv mine;
+
+    sup_session_stats(p->session, stats);
+    sup_apply_vv(p->r->opts.apply, &mine);
+    pthread_mutex_lock(&p->mutex);
+    p->vv = stats->vv;
+    p->incarnation = stats->incarnation;
+    p->rtt_ms = stats->rtt_ms;
+    p->clock_offset_ms = stats->clock_offset_ms;
+    p->bytes_in = stats->bytes_in;
+    p->bytes_out = stats->bytes_out;
+    p->contact_wall_ms = sup_wall_ms() - (sup_mono_ms() - stats->last_heard_mono_ms);
+    if (sup_vv_covers(&mine, &stats->vv))
+        p->level_mono_ms = stats->last_heard_mono_ms;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    struct sup_peer *p = arg;
+    struct sup_peer_state *s = calloc(1, sizeof(*s));
+    struct sup_buf value;
+
+    (void)a;
+    if (!s)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    pthread_mutex_lock(&p->mutex);
+    snprintf(s->name, sizeof(s->name), "%s", p->config->name);
+    s->node_id = p->node_id;
+    s->incarnation = p->incarnation;
+    s->last_contact_ms = p->contact_wall_ms;
+    s->acked = p->vv;
+    pthread_mutex_unlock(&p->mutex);
+    sup_buf_init(&value, 64U << 10);
+    sup_peer_state_encode(s, &value);
+    if (!value.failed)
+        sup_txn_put(t, SUP_CF_PEERS, sup_slice_str(p->config->name), sup_buf_slice(&value));
+    sup_buf_fini(&value);
+    free(s);
+    return SUP_OK;
+}
+
+int sup_peer_load(struct sup_peer *p, struct sup_err *err)
+{
+    struct sup_peer_state *s = calloc(1, sizeof(*s));
+    struct sup_buf value;
+    int rc;
+
+    if (!s)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    sup_buf_init(&value, 64U << 10);
+    rc = sup_store_get(p->r->opts.store, NULL, SUP_CF_PEERS, sup_slice_str(p->config->name), &value,
+                       err);
+    if (rc == SUP_OK)
+        rc = sup_peer_state_decode(sup_buf_slice(&value), s, err);
+    if (rc == SUP_OK) {
+        p->node_id = s->node_id;
+        p->incarnation = s->incarnation;
+        p->contact_wall_ms = s->last_contact_ms;
+        p->vv = s->acked;
+    }
+    sup_buf_fini(&value);
+    free(s);
+    return rc == SUP_ENOTFOUND ? SUP_OK : rc;
+}
+
+struct renewal {
+    uint64_t old;
+    uint64_t agreed;
+};
+
+static int renew_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    const struct renewal *r = arg;
+
+    return sup_apply_renew_incarnation(a, t, r->old, r->agreed, err);
+}
+
+/* A peer that has more of our incarnation than we do remembers writes that this store lost. agreed:
+ * the most that any peer was known to have, as the rolled-back store itself recorded it. */
+static int fence(struct sup_peer *p, const struct sup_vv *theirs, struct sup_err *err)
+{
+    struct sup_replicator *r = p->r;
+    struct renewal renewal = {.old = sup_apply_incarnation(r->opts.apply)};
+    struct sup_vv mine;
+
+    sup_apply_vv(r->opts.apply, &mine);
+    if (sup_vv_get(theirs, renewal.old) <= sup_vv_get(&mine, renewal.old))
+        return SUP_OK;
+    for (size_t i = 0; i < r->n_peers; i++) {
+        struct sup_peer *o = &r->peers[i];
+        uint64_t seq;
+        pthread_mutex_lock(&o->mutex);
+        seq = sup_vv_get(&o->vv, renewal.old);
+        pthread_mutex_unlock(&o->mutex);
+        if (seq > renewal.agreed)
+            renewal.agreed = seq;
+    }
+    return sup_apply_run(r->opts.apply, renew_run, &renewal, err);
+}
+
+static int send_pull(struct sup_peer *p)
+{
+    struct sup_mesh_msg *msg = malloc(sizeof(*msg));
+    int rc;
+
+    if (!msg)
+        return SUP_ENOMEM;
+    msg->type = SUP_FRAME_PULL;
+    sup_apply_vv(p->r->opts.apply, &msg->u.pull.vv);
+    msg->u.pull.credit = SUP_PULL_CREDIT;
+    rc = sup_session_send(p->session, msg, DIAL_TIMEOUT_MS);
+    free(msg);
+    return rc;
+}
+
+static int receive_loop(struct sup_peer *p, struct sup_err *err)
+{
+    struct sup_mesh_msg *msg = malloc(sizeof(*msg));
+    struct sup_session_stats *stats = malloc(sizeof(*stats));
+    struct sup_mesh_mem *mem = NULL;
+    int64_t save_at = 0;
+    int rc = msg && stats ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
+
+    while (rc == SUP_OK && !sup_stop_is_set(&p->r->stop)) {
+        if (!mem)
+            mem = sup_mesh_mem_new();
+        if (!mem) {
+            rc = sup_err_set(err, SUP_ENOMEM, "out of memory");
+            break;
+        }
+        rc = sup_session_recv(p->session, RECV_TIMEOUT_MS, mem, msg, err);
+        if (rc == SUP_OK && msg->type == SUP_FRAME_MUTATIONS) {
+            rc = submit(p, mem, &msg->u.mutations);
+            mem = NULL;
+        } else if (rc == SUP_OK) {
+            rc = sup_err_set(err, SUP_EINPUT, "unexpected message from a peer that is pulled from");
+            sup_session_close(p->session, SUP_REFUSED_PROTOCOL, "unexpected message");
+        }
+        if (rc == SUP_ETIMEDOUT)
+            rc = SUP_OK;
+        refresh(p, stats);
+        if (sup_mono_ms() >= save_at) {
+            save_at = sup_mono_ms() + SAVE_EVERY_MS;
+            (void)sup_apply_run(p->r->opts.apply, save_run, p, NULL);
+        }
+    }
+    sup_mesh_mem_free(mem);
+    free(stats);
+    free(msg);
+    return rc;
+}
+
+static void detach(struct sup_peer *p)
+{
+    struct sup_session *s;
+
+    pthread_mutex_lock(&p->mutex);
+    while (p->in_flight > 0)
+        sup_cond_wait_ms(&p->cond, &p->mutex, -1);
+    s = p->session;
+    p->session = NULL;
+    pthread_mutex_unlock(&p->mutex);
+    sup_session_close(s, SUP_REFUSED_STOPPING, "");
+    sup_session_free(s);
+}
+
+static void attach(struct sup_peer *p, struct sup_session *s)
+{
+    const struct sup_hello *hello = sup_session_peer(s);
+
+    pthread_mutex_lock(&p->mutex);
+    p->session = s;
+    p->failed = SUP_OK;
+    p->node_id = hello->node_id;
+    p->sessions++;
+    p->last_error[0] = '\0';
+    pthread_mutex_unlock(&p->mutex);
+    sup_log_info("replicate", "connected to peer", SUP_S("peer", p->config->name),
+                 SUP_S("address", sup_session_address(s)));
+}
+
+/* Returns how long the session lasted; 0 when there was none. */
+static int64_t one_session(struct sup_peer *p)
+{
+    struct sup_link *link = NULL;
+    struct sup_session *s = NULL;
+    struct sup_err err = {0};
+    int64_t begin;
+    int rc = sup_link_dial(p->dialer, DIAL_TIMEOUT_MS, &link, &err);
+
+    if (rc == SUP_OK)
+        rc = sup_session_open_dialed(link, &p->r->local, p->config->name, p->r->heart, &s, &err);
+    if (rc != SUP_OK) {
+        if (!sup_stop_is_set(&p->r->stop))
+            note_error(p, rc, err.msg);
+        return 0;
+    }
+    begin = sup_mono_ms();
+    attach(p, s);
+    rc = fence(p, &sup_session_peer(s)->vv, &err);
+    if (rc == SUP_OK)
+        rc = send_pull(p);
+    if (rc == SUP_OK)
+        rc = receive_loop(p, &err);
+    detach(p);
+    if (!sup_stop_is_set(&p->r->stop)) {
+        bool silent;
+        pthread_mutex_lock(&p->mutex);
+        silent = p->last_error[0] != '\0';
+        pthread_mutex_unlock(&p->mutex);
+        if (!silent)
+            note_error(p, rc, err.msg[0] ? err.msg : "the link went down");
+    }
+    return sup_mono_ms() - begin + 1;
+}
+
+static void *pull_main(void *arg)
+{
+    struct sup_peer *p = arg;
+
+    while (!sup_stop_is_set(&p->r->stop)) {
+        int64_t lived = one_session(p);
+        sup_stop_wait_ms(&p->r->stop, sup_redial_wait_ms(&p->redial, lived));
+    }
+    return NULL;
+}
+
+int sup_peer_start(struct sup_peer *p, struct sup_err *err)
+{
+    /* The identity of a peer is its node name: that is what its certificate must carry. */
+    int rc = sup_dialer_new(p->config->url, p->r->tls, p->config->name, &p->dialer, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    sup_redial_init(&p->redial, sup_random_u64());
+    rc = sup_thread_start(&p->thread, "mesh-pull", pull_main, p);
+    if (rc != SUP_OK)
+        return sup_err_set(err, rc, "cannot start a thread");
+    p->started = true;
+    return SUP_OK;
+}
+
+void sup_peer_stop(struct sup_peer *p)
+{
+    if (p->started) {
+        sup_dialer_close(p->dialer);
+        pthread_mutex_lock(&p->mutex);
+        if (p->session)
+            sup_session_close(p->session, SUP_REFUSED_STOPPING, "shutting down");
+        pthread_mutex_unlock(&p->mutex);
+        pthread_join(p->thread, NULL);
+        p->started = false;
+    }
+    sup_dialer_free(p->dialer);
+    p->dialer = NULL;
+}
