@@ -29,15 +29,20 @@ int sup_aws_config_load(struct sup_aws_config **out, const struct sup_aws_env *e
  */
 char *sup_aws_config_path(const struct sup_aws_env *env, enum sup_aws_file kind);
 
-/* NULL when absent. Keys are lower case. Strings live as long as c. */
+/* NULL when absent or empty. Keys are lower case. Strings live as long as c. */
 const char *sup_aws_config_get(const struct sup_aws_config *c, enum sup_aws_section section,
                                const char *name, const char *key);
-/* A nested property ("s3 =\n  addressing_style = path"): sub is the inner key. */
-const char *sup_aws_config_get_sub(const struct sup_aws_config *c, enum sup_aws_section section,
-                                   const char *name, const char *key, const char *sub);
+/* A nested property ("s3 =\n  addressing_style = path"): sub is the inner key. *out is malloc'd.
+ * SUP_OK, SUP_ENOTFOUND, SUP_ENOMEM. */
+int sup_aws_config_get_sub(const struct sup_aws_config *c, enum sup_aws_section section,
+                           const char *name, const char *key, const char *sub, char **out);
 bool sup_aws_config_has(const struct sup_aws_config *c, enum sup_aws_section section,
                         const char *name);
-/* Calls fn for each property, nested ones as "key.sub" too (the parser's own tests). */
+/* Did the property's value come from that file? */
+bool sup_aws_config_is_from(const struct sup_aws_config *c, const char *profile, const char *key,
+                            enum sup_aws_file file);
+/* Calls fn for each section (key NULL), then for each of its properties; a nested value comes as
+ * its text. */
 void sup_aws_config_each(const struct sup_aws_config *c,
                          void (*fn)(void *arg, enum sup_aws_section section, const char *name,
                                     const char *key, const char *value),

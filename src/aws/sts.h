@@ -17,9 +17,8 @@ struct sup_sts {
 struct sup_sts_role {
     const char *role_arn;
     const char *session_name;
-    const char *external_id;   /* NULL: none */
-    const char *duration_s;    /* digits, NULL: AWS's default */
-    const char *serial_number; /* MFA is not supported: set means SUP_EAUTH */
+    const char *external_id; /* NULL: none */
+    const char *duration_s;  /* digits, NULL: AWS's default */
 };
 
 /* Signed with base. SUP_OK; SUP_EAUTH (refused); SUP_EAGAIN, SUP_ETIMEDOUT, SUP_EIO; SUP_ECORRUPT.
@@ -31,9 +30,5 @@ int sup_sts_assume_role(const struct sup_sts *sts, const struct sup_sts_role *ro
 int sup_sts_assume_role_with_web_identity(const struct sup_sts *sts,
                                           const struct sup_sts_role *role, const char *token,
                                           struct sup_aws_credentials *out, struct sup_err *err);
-
-/* The text of the first element of that local name, entities resolved, into out. Returns whether it
- * is there. Not an XML parser: made for STS replies and error documents; never reads past xml. */
-bool sup_xml_text(struct sup_slice xml, const char *name, struct sup_buf *out);
 
 #endif

@@ -1,0 +1,14 @@
+#ifndef SUP_AWS_XML_H
+#define SUP_AWS_XML_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+
+/* The text of the first element of that local name, entities resolved, into out (after reset).
+ * Returns whether it is there. Not an XML parser: made for STS replies and error documents, which
+ * are flat; never reads past xml, and takes whatever bytes come. */
+bool sup_xml_text(struct sup_slice xml, const char *name, struct sup_buf *out);
+
+#endif
