@@ -151,6 +151,18 @@ static int memory_checkpoint(struct sup_store *s, const char *dir, struct sup_er
     return sup_err_set(err, SUP_EINPUT, "a store in memory cannot be copied to %s", dir);
 }
 
+static int memory_health(struct sup_store *s, struct sup_err *err)
+{
+    struct memory *m = memory_of(s);
+
+    pthread_mutex_lock(&m->mutex);
+    int code = m->fail_commits;
+    pthread_mutex_unlock(&m->mutex);
+    if (code != SUP_OK)
+        return sup_err_set(err, SUP_EAGAIN, "commits were told to fail");
+    return SUP_OK;
+}
+
 /* --- iterators: each holds its own version of the tree --- */
 
 static struct memory_iter *memory_iter_of(struct sup_iter *it)
@@ -347,6 +359,7 @@ static const struct sup_store_ops memory_ops = {
     .estimate_keys = memory_estimate_keys,
     .disk_bytes = memory_disk_bytes,
     .checkpoint = memory_checkpoint,
+    .health = memory_health,
     .begin = memory_begin,
     .txn_get = memory_txn_get,
     .txn_put = memory_txn_put,

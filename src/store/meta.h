@@ -6,13 +6,14 @@
 /* Keys of SUP_CF_META. The store itself writes those of the first group, when it is made.
  * codec/keys.h makes the keys of the version vector, which begin with "vv/": no key here may. */
 
-#define SUP_META_SCHEMA      "schema"      /* number: SUP_STORE_SCHEMA of the last writer */
-#define SUP_META_NODE        "node"        /* text: name in the mesh */
-#define SUP_META_NODE_ID     "node-id"     /* number, random */
-#define SUP_META_CLUSTER     "cluster"     /* text */
-#define SUP_META_CREATED     "created"     /* number: wall clock, ms */
-#define SUP_META_INCARNATION "incarnation" /* number, random: names this copy's sequence numbers   \
-                                            */
+#define SUP_META_SCHEMA  "schema"  /* number: SUP_STORE_SCHEMA of the last writer */
+#define SUP_META_NODE    "node"    /* text: name in the mesh */
+#define SUP_META_NODE_ID "node-id" /* number, random */
+#define SUP_META_CLUSTER "cluster" /* text */
+#define SUP_META_CREATED "created" /* number: wall clock, ms */
+#define SUP_META_INCARNATION                                                                       \
+    "incarnation" /* number, random: names this copy's sequence numbers                            \
+                   */
 
 #define SUP_META_HLC_RESERVED "hlc-reserved" /* number: no time at or above it was ever used */
 #define SUP_META_SEQ          "seq"          /* number: last sequence number of the incarnation */

@@ -24,6 +24,8 @@ struct sup_store_ops {
     uint64_t (*disk_bytes)(struct sup_store *s);
     int (*checkpoint)(struct sup_store *s, const char *dir, struct sup_err *err);
 
+    int (*health)(struct sup_store *s, struct sup_err *err);
+
     struct sup_txn *(*begin)(struct sup_store *s);
     int (*txn_get)(struct sup_txn *t, enum sup_cf cf, struct sup_slice key, struct sup_buf *out,
                    struct sup_err *err);

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define OPEN_ROOM_BYTES (UINT64_C(16) << 20)
 
 /* --- reading --- */
 
@@ -71,20 +74,30 @@ static uint64_t rocks_estimate_keys(struct sup_store *s, enum sup_cf cf)
     return n;
 }
 
-/* RocksDB keeps all its files in one directory; files come and go while they are counted. */
-static uint64_t rocks_disk_bytes(struct sup_store *s)
+/* Bytes of the files in dir whose names end in suffix. RocksDB keeps all its files in one
+ * directory; they come and go while they are counted. */
+static uint64_t dir_bytes(const char *dir, const char *suffix)
 {
-    DIR *d = opendir(rocks_of(s)->dir);
+    DIR *d = opendir(dir);
     uint64_t sum = 0;
     struct stat st;
 
     if (d == NULL)
         return 0;
-    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        size_t n = strlen(e->d_name);
+        if (n < strlen(suffix) || strcmp(e->d_name + n - strlen(suffix), suffix) != 0)
+            continue;
         if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
             sum += (uint64_t)st.st_blocks * 512;
+    }
     closedir(d);
     return sum;
+}
+
+static uint64_t rocks_disk_bytes(struct sup_store *s)
+{
+    return dir_bytes(rocks_of(s)->dir, "");
 }
 
 static int rocks_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err)
@@ -101,6 +114,21 @@ static int rocks_checkpoint(struct sup_store *s, const char *dir, struct sup_err
     return rocks_error(text, err, "copying the store");
 }
 
+static int rocks_health(struct sup_store *s, struct sup_err *err)
+{
+    switch (atomic_load(&rocks_of(s)->state)) {
+    case ROCKS_WELL:
+        return SUP_OK;
+    case ROCKS_FULL:
+        return sup_err_set(err, SUP_EAGAIN,
+                           "no space left for the store; it goes on by itself once %u MiB are free",
+                           ROCKS_RESUME_MIB);
+    default:
+        return sup_err_set(err, SUP_EIO,
+                           "the store failed while writing and is read-only until a restart");
+    }
+}
+
 /* --- opening and closing --- */
 
 static void rocks_free(struct rocks *r)
@@ -115,8 +143,9 @@ static void rocks_close(struct sup_store *s)
     struct rocks *r = rocks_of(s);
     char *text = NULL;
 
-    /* Memtables need no flush, since the log has them; the log's tail may not be synced yet. */
-    rocksdb_flush_wal(r->db, 1, &text);
+    /* Memtables need no flush, since the log has them. */
+    if (r->unsynced)
+        rocksdb_flush_wal(r->db, 1, &text);
     (void)rocks_error(text, NULL, "closing the store");
     rocksdb_cancel_all_background_work(r->db, 1);
     for (size_t i = 0; i < N_HANDLES; i++)
@@ -134,6 +163,7 @@ static const struct sup_store_ops rocks_ops = {
     .estimate_keys = rocks_estimate_keys,
     .disk_bytes = rocks_disk_bytes,
     .checkpoint = rocks_checkpoint,
+    .health = rocks_health,
     .begin = rocks_begin,
     .txn_get = rocks_txn_get,
     .txn_put = rocks_txn_put,
@@ -169,6 +199,25 @@ static int make_dir(const char *dir, struct sup_err *err)
 {
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
         return sup_err_set(err, SUP_EIO, "cannot make %s: %s", dir, strerror(errno));
+    return SUP_OK;
+}
+
+/* Opening writes: the log's contents go to a table file, and RocksDB writes a log of messages, on
+ * which Debian's build, having its assertions on, aborts the process when two writes in a row fail.
+ * So a full disk is noticed first. */
+static int check_room(const char *dir, struct sup_err *err)
+{
+    struct statvfs fs;
+    uint64_t need = dir_bytes(dir, ".log") + OPEN_ROOM_BYTES;
+
+    if (statvfs(dir, &fs) != 0)
+        return sup_err_set(err, SUP_EIO, "%s: %s", dir, strerror(errno));
+    uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (have < need)
+        return sup_err_set(err, SUP_EIO,
+                           "%s: no space left: opening needs %" PRIu64 " KiB, %" PRIu64
+                           " KiB are free",
+                           dir, need >> 10, have >> 10);
     return SUP_OK;
 }
 
@@ -272,6 +321,8 @@ int sup_store_open(const struct sup_store_opts *opts, struct sup_store **out, st
     r->dir = strdup(opts->dir);
     int code = r->dir != NULL ? check_dir(r, opts->create, err)
                               : sup_err_set(err, SUP_ENOMEM, "out of memory");
+    if (code == SUP_OK)
+        code = check_room(r->dir, err);
     if (code == SUP_OK)
         code = open_database(r, err);
     if (code != SUP_OK) {

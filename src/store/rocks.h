@@ -10,6 +10,16 @@
 /* The column families of ours, and RocksDB's "default", which must be opened and stays empty. */
 #define N_HANDLES (SUP_N_CFS + 1)
 
+/* RocksDB resumes by itself after a full disk once one memtable's worth is free: the largest
+ * write_buffer_size of the families. */
+#define ROCKS_RESUME_MIB 64u
+
+enum rocks_state {
+    ROCKS_WELL,
+    ROCKS_FULL,  /* the last commit found no space */
+    ROCKS_BROKEN /* the last commit failed otherwise: RocksDB stays read-only until reopened */
+};
+
 struct rocks {
     struct sup_store base;
     char *dir; /* owned */
@@ -20,6 +30,10 @@ struct rocks {
     rocksdb_readoptions_t *read;
     rocksdb_writeoptions_t *write;
     rocksdb_writeoptions_t *write_synced;
+    atomic_int state; /* enum rocks_state */
+    /* The log's tail is not synced. False after a failed commit: syncing a log that failed trips an
+     * assertion of RocksDB's, and its recovery moves everything to a table file anyway. */
+    bool unsynced;
 };
 
 struct rocks_snapshot {
@@ -44,6 +58,7 @@ void rocks_options_fini(struct rocks *r);
 
 /* rocks_err.c: takes the text that RocksDB gave (NULL: no error) and frees it. */
 int rocks_error(char *text, struct sup_err *err, const char *what);
+bool rocks_error_is_no_space(const char *text);
 /* The kind of error that a text of RocksDB's stands for. */
 int rocks_error_code(const char *text);
 

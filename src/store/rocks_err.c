@@ -30,6 +30,11 @@ int rocks_error_code(const char *text)
     return SUP_EIO;
 }
 
+bool rocks_error_is_no_space(const char *text)
+{
+    return strstr(text, "No space left on device") != NULL;
+}
+
 int rocks_error(char *text, struct sup_err *err, const char *what)
 {
     if (text == NULL)

@@ -5,6 +5,9 @@
 #define MIB                 (UINT64_C(1) << 20)
 #define DEFAULT_CACHE_BYTES (64 * MIB)
 
+/* InfoLogLevel of RocksDB's env.h, which c.h does not name: headers only. */
+#define INFO_LOG_HEADER 5
+
 enum kind {
     KIND_SMALL, /* a few keys */
     KIND_POINT, /* looked up by key, mostly in vain: a filter answers from memory */
@@ -35,9 +38,13 @@ static void set_database_options(rocksdb_options_t *o)
     /* A family that is written rarely would otherwise hold the log's old files for ever. */
     rocksdb_options_set_max_total_wal_size(o, 256 * MIB);
     rocksdb_options_set_db_write_buffer_size(o, 160 * MIB);
+    /* RocksDB's own log of messages: what it writes while opening, and nothing afterwards. Debian's
+     * build has assertions on, and the second write to a file that failed once, as on a full disk,
+     * aborts the process; every other file is handled, but this one is written again and again. */
+    rocksdb_options_set_info_log_level(o, INFO_LOG_HEADER);
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_max_log_file_size(o, 4 * MIB);
     rocksdb_options_set_keep_log_file_num(o, 4);
-    rocksdb_options_set_stats_dump_period_sec(o, 3600);
     rocksdb_options_set_max_manifest_file_size(o, 64 * MIB);
 }
 
@@ -83,7 +90,7 @@ static void set_table_options(rocksdb_options_t *o, enum kind kind, rocksdb_cach
 static rocksdb_options_t *options_of(enum kind kind, rocksdb_cache_t *cache)
 {
     static const uint64_t memtable_mib[] = {
-        [KIND_SMALL] = 4, [KIND_POINT] = 64, [KIND_QUEUE] = 32, [KIND_SCAN] = 32};
+        [KIND_SMALL] = 4, [KIND_POINT] = ROCKS_RESUME_MIB, [KIND_QUEUE] = 32, [KIND_SCAN] = 32};
     rocksdb_options_t *o = rocksdb_options_create();
 
     set_database_options(o);

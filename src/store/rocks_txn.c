@@ -99,12 +99,21 @@ int rocks_txn_rollback(struct sup_txn *base, struct sup_err *err)
     return rocks_error(text, err, "taking back writes");
 }
 
+/* What RocksDB 7.8 does when the write-ahead log or a flush finds the disk full: it refuses writes,
+ * keeps answering reads, asks every five seconds how much is free, and then flushes its memtables,
+ * starts a new log and goes on. Other errors leave it read-only for good. */
 int rocks_txn_commit(struct sup_txn *base, bool sync, struct sup_err *err)
 {
     struct rocks_txn *t = rocks_txn_of(base);
+    struct rocks *r = t->r;
     char *text = NULL;
+    int state = ROCKS_WELL;
 
-    rocksdb_write_writebatch_wi(t->r->db, sync ? t->r->write_synced : t->r->write, t->batch, &text);
+    rocksdb_write_writebatch_wi(r->db, sync ? r->write_synced : r->write, t->batch, &text);
+    if (text != NULL)
+        state = rocks_error_is_no_space(text) ? ROCKS_FULL : ROCKS_BROKEN;
+    r->unsynced = text == NULL && !sync;
+    atomic_store(&r->state, state);
     return rocks_error(text, err, "writing the store");
 }
 

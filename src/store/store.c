@@ -69,6 +69,11 @@ int sup_store_checkpoint(struct sup_store *s, const char *dir, struct sup_err *e
     return s->ops->checkpoint(s, dir, err);
 }
 
+int sup_store_health(struct sup_store *s, struct sup_err *err)
+{
+    return s->ops->health(s, err);
+}
+
 /* --- iterators --- */
 
 int sup_iter_init(struct sup_iter *it, const struct sup_iter_ops *ops, struct sup_slice lower,
@@ -111,6 +116,8 @@ struct sup_iter *sup_iter_new(struct sup_store *s, const struct sup_snapshot *sn
  * RocksDB's batch iterator applies it to the database's keys but not to the batch's. */
 bool sup_iter_valid(const struct sup_iter *it)
 {
+    if (it->txn != NULL && it->txn->err.code != SUP_OK)
+        return false;
     if (!it->ops->valid(it))
         return false;
     return it->upper.n == 0 || sup_slice_cmp(it->ops->key(it), it->upper) < 0;
@@ -139,6 +146,8 @@ void sup_iter_seek(struct sup_iter *it, struct sup_slice key)
 
 int sup_iter_status(const struct sup_iter *it, struct sup_err *err)
 {
+    if (it->txn != NULL && it->txn->err.code != SUP_OK)
+        return sup_txn_status(it->txn, err);
     return it->ops->status(it, err);
 }
 

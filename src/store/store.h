@@ -95,6 +95,11 @@ uint64_t sup_store_disk_bytes(struct sup_store *s);
  * SUP_EIO; SUP_EINPUT for a store in memory. */
 int sup_store_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err);
 
+/* Can the store write, as far as the last commit told? SUP_OK. SUP_EAGAIN: the disk is full; reads
+ * go on, commits fail, and the store recovers by itself some seconds after space is back. SUP_EIO:
+ * it is read-only for good and the process should end and be started again. Any thread. */
+int sup_store_health(struct sup_store *s, struct sup_err *err);
+
 /* --- writing --- */
 struct sup_txn;
 

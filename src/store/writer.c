@@ -145,10 +145,14 @@ static size_t next_group(struct sup_writer *w)
     return n;
 }
 
+/* The writer whose thread this is. */
+static _Thread_local const struct sup_writer *own_writer;
+
 static void *writer_main(void *arg)
 {
     struct sup_writer *w = arg;
 
+    own_writer = w;
     for (size_t n = next_group(w); n > 0; n = next_group(w))
         serve_group(w, n);
     return NULL;
@@ -211,14 +215,9 @@ static int submit_from_writer(struct sup_writer *w, struct sup_job *job)
     return code;
 }
 
-static bool on_writer_thread(const struct sup_writer *w)
-{
-    return pthread_equal(pthread_self(), w->thread) != 0;
-}
-
 int sup_writer_submit(struct sup_writer *w, struct sup_job *job, int64_t timeout_ms)
 {
-    if (on_writer_thread(w))
+    if (own_writer == w)
         return submit_from_writer(w, job);
     return sup_queue_push(w->queue, job, timeout_ms);
 }
@@ -256,7 +255,7 @@ int sup_writer_run(struct sup_writer *w,
                    int (*run)(void *arg, struct sup_txn *t, struct sup_err *err), void *arg,
                    struct sup_err *err)
 {
-    if (on_writer_thread(w))
+    if (own_writer == w)
         return sup_err_set(err, SUP_EBUG, "the writer thread would wait for itself");
 
     struct waiting_job job = {
