@@ -153,7 +153,7 @@ static void json_line(void **state)
     sup_log_configure(SUP_LOG_INFO, SUP_LOG_JSON, log_end);
     sup_log_warn("mesh", "peer \"gone\"", SUP_S("peer", "a\"b\\c\n\x01\x7f\xff"), SUP_I("lag", -3),
                  SUP_U("big", UINT64_C(1) << 53), SUP_D("rate", 1.25), SUP_S("none", NULL),
-                 SUP_D("nan", NAN), SUP_D("inf", -INFINITY), SUP_S("k\"ey", ""));
+                 SUP_D("nan", (double)NAN), SUP_D("inf", -(double)INFINITY), SUP_S("k\"ey", ""));
     json_t *o = last_json();
     assert_true(strncmp(line, "{\"ts\":\"", 7) == 0);
     int64_t ms;
