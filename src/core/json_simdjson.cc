@@ -100,7 +100,7 @@ struct sup_json_parser *new_parser(size_t max_bytes)
  * allocate each time. */
 int ensure(struct sup_json_parser *p, size_t n)
 {
-    if (n <= p->cap)
+    if (p->padded != nullptr && n <= p->cap)
         return SUP_OK;
     size_t cap = p->cap == 0 ? 4096 : p->cap;
     while (cap < n)

@@ -1,0 +1,68 @@
+#include "event_text.h"
+
+static void text(struct sup_buf *out, const char *name, struct sup_slice s)
+{
+    if (s.n == 0)
+        return;
+    sup_buf_addf(out, "%s(%zu)=", name, s.n);
+    sup_buf_add_slice(out, s);
+    sup_buf_add_byte(out, '\n');
+}
+
+static void time_of(struct sup_buf *out, const char *name, int64_t ms)
+{
+    if (ms != SUP_NO_TIME)
+        sup_buf_addf(out, "%s=%lld\n", name, (long long)ms);
+}
+
+void event_text(const struct sup_event *e, struct sup_buf *out)
+{
+    sup_buf_addf(out, "event %s publishing=%d\n", sup_event_type_name(e->type),
+                 e->from_event_publishing);
+    text(out, "type", e->type_text);
+    text(out, "bounceType", e->bounce_type);
+    text(out, "subType", e->sub_type);
+    text(out, "feedbackType", e->feedback_type);
+    text(out, "feedbackId", e->feedback_id);
+    time_of(out, "event", e->event_ms);
+    time_of(out, "envelope", e->envelope_ms);
+    time_of(out, "mail", e->mail_ms);
+    text(out, "messageId", e->message_id);
+    text(out, "source", e->source);
+    text(out, "sourceArn", e->source_arn);
+    text(out, "account", e->account);
+    text(out, "configurationSet", e->configuration_set);
+    text(out, "tenant", e->tenant);
+    text(out, "subject", e->subject);
+    text(out, "snsMessageId", e->sns_message_id);
+    text(out, "topicArn", e->topic_arn);
+    for (size_t i = 0; i < e->n_recipients; i++) {
+        sup_buf_addf(out, "recipient %zu\n", i);
+        text(out, " address", e->recipients[i].address);
+        text(out, " action", e->recipients[i].action);
+        text(out, " status", e->recipients[i].status);
+        text(out, " diagnostic", e->recipients[i].diagnostic);
+    }
+    for (size_t i = 0; i < e->n_destination; i++)
+        text(out, "destination", e->destination[i]);
+}
+
+void event_text_of(struct sup_event_reader *r, struct sup_slice body, bool stream,
+                   struct sup_buf *out)
+{
+    struct sup_event e;
+    int rc;
+
+    sup_buf_reset(out);
+    if (stream)
+        sup_event_reader_begin_stream(r, body);
+    else
+        sup_event_reader_begin(r, body);
+    while ((rc = sup_event_reader_next(r, &e, NULL)) != SUP_ENOTFOUND) {
+        if (rc == SUP_OK)
+            event_text(&e, out);
+        else
+            sup_buf_addf(out, "error %s\n",
+                         rc == SUP_EINPUT || rc == SUP_ELIMIT ? "refused" : sup_code_name(rc));
+    }
+}
