@@ -63,8 +63,8 @@ const struct sup_key sup_schema[] = {
 
     {"ses.mode", SUP_KEY_ENUM, O(ses.mode), .def = "enforce", .names = modes},
     {"ses.max_rps", SUP_KEY_NUMBER, O(ses.max_rps), .def = "1", .min = 0.01, .max = 1000},
-    {"ses.scan_interval", SUP_KEY_DURATION, O(ses.scan_interval_ms), .def = "6h",
-     .min = SECOND, .max = 30 * DAY},
+    {"ses.scan_interval", SUP_KEY_DURATION, O(ses.scan_interval_ms), .def = "6h", .min = SECOND,
+     .max = 30 * DAY},
     {"ses.absence_interval", SUP_KEY_DURATION, O(ses.absence_interval_ms), .def = "10m",
      .min = SECOND, .max = 30 * DAY},
     {"ses.on_external_removal", SUP_KEY_ENUM, O(ses.on_external_removal), .def = "restore",

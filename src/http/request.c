@@ -24,6 +24,7 @@ struct sup_http_req *sup_http_req_new(struct sup_http *server, bool tcp, const c
     req->path = req->target;
     sup_buf_init(&req->body, SUP_HTTP_BODY_MAX);
     sup_buf_init(&req->out, SUP_HTTP_REPLY_MAX);
+    sup_buf_init(&req->allow, 100);
     return req;
 }
 
@@ -33,6 +34,7 @@ void sup_http_req_free(struct sup_http_req *req)
         return;
     sup_buf_fini(&req->body);
     sup_buf_fini(&req->out);
+    sup_buf_fini(&req->allow);
     free(req->target);
     free(req);
 }

@@ -42,12 +42,12 @@ struct sup_http_req {
     char token_name[64];
 
     unsigned status;
-    const char *type; /* media type, static */
-    const char *allow;
+    const char *type;       /* media type, static */
+    struct sup_buf allow;   /* for 405 */
     unsigned retry_after_s; /* 0 = no such header */
     struct sup_buf out;
     struct sup_stream *stream; /* instead of out */
-    enum { SUP_REQ_READING, SUP_REQ_RUNNING, SUP_REQ_DONE } state;
+    enum { SUP_REQ_ARRIVED, SUP_REQ_READING, SUP_REQ_RUNNING } state;
 };
 
 /* target is copied. NULL when out of memory. */

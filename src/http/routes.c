@@ -1,0 +1,74 @@
+#include "http/routes.h"
+
+#include <string.h>
+
+static const struct sup_route routes[] = {
+    {"GET", "/v1/check", sup_route_check_one, .early = true},
+    {"POST", "/v1/check", sup_route_check_many, .early = true},
+    {"GET", "/v1/addresses", sup_route_list, .slow = true},
+    {"GET", "/v1/addresses/", sup_route_show, .prefix = true},
+    {"PUT", "/v1/addresses/", sup_route_suppress, .prefix = true},
+    {"DELETE", "/v1/addresses/", sup_route_clear, .prefix = true},
+    {"GET", "/v1/status", sup_route_status, .prefix = false},
+    {"GET", "/healthz", sup_route_healthz, .open = true, .early = true},
+    {"GET", "/readyz", sup_route_readyz, .open = true, .early = true},
+    {"GET", "/metrics", sup_route_metrics, .early = true},
+};
+#define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+static bool path_matches(const struct sup_route *r, const char *path)
+{
+    size_t n = strlen(r->path);
+    return r->prefix ? strncmp(path, r->path, n) == 0 && path[n] != '\0'
+                     : strcmp(path, r->path) == 0;
+}
+
+/* The Allow header of RFC 9110 section 10.2.1; HEAD goes wherever GET does. */
+static void list_methods(struct sup_http_req *req)
+{
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (path_matches(&routes[i], req->path))
+            sup_buf_addf(&req->allow, "%s%s", req->allow.n > 0 ? ", " : "",
+                         strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method);
+    }
+}
+
+/* Decodes the argument in place. The path's bytes are ours: they belong to req->target. */
+static bool take_rest(struct sup_http_req *req, const struct sup_route *r)
+{
+    if (!r->prefix)
+        return true;
+    char *rest = req->target + (req->path - req->target) + strlen(r->path);
+    req->rest_len = strlen(rest);
+    if (sup_percent_decode(rest, &req->rest_len) != SUP_OK) {
+        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                         "bad percent encoding in the path: use %%XX, and no %%00");
+        return false;
+    }
+    rest[req->rest_len] = '\0';
+    req->rest = rest;
+    return true;
+}
+
+const struct sup_route *sup_route_find(struct sup_http_req *req, const char *method)
+{
+    bool known = false;
+    if (strcmp(method, "HEAD") == 0)
+        method = "GET";
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (!path_matches(&routes[i], req->path))
+            continue;
+        known = true;
+        if (strcmp(routes[i].method, method) == 0)
+            return take_rest(req, &routes[i]) ? &routes[i] : NULL;
+    }
+    if (!known) {
+        sup_http_problem(req, MHD_HTTP_NOT_FOUND, "not-found", "no such route");
+        return NULL;
+    }
+    sup_http_problem(req, MHD_HTTP_METHOD_NOT_ALLOWED, "input",
+                     "this route does not know that "
+                     "method");
+    list_methods(req);
+    return NULL;
+}
