@@ -82,7 +82,6 @@ struct sup_ses_spelling {
 struct sup_ses_entry {
     struct sup_ses_spelling spellings[SUP_SPELLINGS_MAX];
     size_t n_spellings;
-    uint64_t want;
     int64_t outbox_due_ms;
 };
 void sup_ses_entry_init(struct sup_ses_entry *e);

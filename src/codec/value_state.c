@@ -12,7 +12,6 @@
 void sup_ses_entry_init(struct sup_ses_entry *e)
 {
     e->n_spellings = 0;
-    e->want = 0;
     e->outbox_due_ms = 0;
 }
 
@@ -39,7 +38,6 @@ void sup_ses_entry_encode(const struct sup_ses_entry *e, struct sup_buf *out)
     Supsync__Store__SesSpelling *pointers[SUP_SPELLINGS_MAX];
 
     msg.format = SES_FORMAT;
-    msg.want = e->want;
     msg.outbox_due_ms = e->outbox_due_ms;
     msg.n_spellings = e->n_spellings;
     msg.spellings = pointers;
@@ -98,7 +96,6 @@ int sup_ses_entry_decode(struct sup_slice bytes, struct sup_ses_entry *out, stru
     for (size_t i = 0; rc == SUP_OK && i < msg->n_spellings; i++)
         rc = spelling_decode(msg->spellings[i], out, err);
     if (rc == SUP_OK) {
-        out->want = msg->want;
         out->outbox_due_ms = msg->outbox_due_ms;
     }
     sup_pb_arena_reset(&a);

@@ -298,6 +298,16 @@ uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms)
     return version;
 }
 
+uint64_t sup_apply_version(struct sup_apply *a)
+{
+    uint64_t version;
+
+    pthread_mutex_lock(&a->mutex);
+    version = a->version;
+    pthread_mutex_unlock(&a->mutex);
+    return version;
+}
+
 void sup_apply_wake(struct sup_apply *a)
 {
     pthread_mutex_lock(&a->mutex);

@@ -44,6 +44,8 @@ void sup_apply_vv(struct sup_apply *a, struct sup_vv *out);
 /* Waits until the version vector differs from what `seen` stood for, at most timeout_ms; returns
  * the new value for `seen` (start with 0). */
 uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms);
+/* The present value for `seen`. */
+uint64_t sup_apply_version(struct sup_apply *a);
 /* Wakes every sup_apply_wait, for shutdown. */
 void sup_apply_wake(struct sup_apply *a);
 

@@ -49,7 +49,7 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
 int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                       enum sup_class cls, struct sup_slice encoded, struct sup_err *err);
 
-/* Puts the address into the outbox unless it waits there, and raises what its list entry wants. */
+/* Puts the address into the outbox unless it waits there. */
 int sup_apply_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                      const struct sup_proposal *p, bool cleared, struct sup_err *err);
 

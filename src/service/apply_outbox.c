@@ -70,7 +70,6 @@ int sup_apply_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice ke
         note_spellings(&e, p, a->batch_ms);
     if (cleared)
         doubt_all(&e, key);
-    e.want++;
     if (e.outbox_due_ms > a->batch_ms) {
         /* It waits in a back-off that was about the old state of things. */
         struct sup_key k;

@@ -202,16 +202,15 @@ static void sender_loop(struct serving *v)
 {
     struct sup_vv sent;
     uint64_t credit = 0;
-    uint64_t seen = 0;
     int rc = SUP_OK;
 
     while (rc == SUP_OK && ready_to_send(v, &sent, &credit)) {
         bool idle = false;
         /* Asked before looking: a commit in between changes it and the wait ends at once. */
-        uint64_t version = sup_apply_wait(v->r->opts.apply, seen + 1, 0);
+        uint64_t version = sup_apply_version(v->r->opts.apply);
         rc = send_some(v, &sent, credit, &idle);
         if (rc == SUP_OK && idle)
-            seen = sup_apply_wait(v->r->opts.apply, version, SUP_HEARTBEAT_MS);
+            (void)sup_apply_wait(v->r->opts.apply, version, SUP_HEARTBEAT_MS);
     }
     if (rc != SUP_OK && rc != SUP_ECLOSED)
         sup_session_close(v->session, SUP_REFUSED_OTHER, "cannot serve");
