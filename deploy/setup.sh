@@ -14,7 +14,7 @@ build_packages=(
 )
 test_packages=(
     awscli python3 python3-boto3
-    clang clang-format clang-tidy cppcheck shellcheck
+    clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck
     ca-certificates curl git iproute2 jq openssl procps util-linux
 )
 

@@ -294,6 +294,8 @@ static int parse_epoch(struct text t, int64_t *wall_ms)
 
 int sup_time_parse(const char *s, size_t n, int64_t *wall_ms)
 {
+    if (n == 0)
+        return SUP_EINPUT;
     struct text t = {s, s + n};
     while (t.p < t.end && *t.p == ' ')
         t.p++;
@@ -322,8 +324,12 @@ int sup_duration_parse(const char *s, int64_t *ms)
             return SUP_EINPUT;
     }
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(s, units[i].unit) == 0)
-            return __builtin_mul_overflow(v, units[i].ms, ms) ? SUP_EINPUT : SUP_OK;
+        if (strcmp(s, units[i].unit) != 0)
+            continue;
+        if (__builtin_mul_overflow(v, units[i].ms, &v))
+            return SUP_EINPUT;
+        *ms = v;
+        return SUP_OK;
     }
     return SUP_EINPUT;
 }

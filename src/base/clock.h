@@ -28,7 +28,8 @@ char *sup_time_format(int64_t wall_ms, char out[SUP_TIME_STR_MAX]);
  * Returns SUP_OK or SUP_EINPUT. */
 int sup_time_parse(const char *s, size_t n, int64_t *wall_ms);
 
-/* "90s", "10m", "6h", "14d", "250ms" or plain seconds → milliseconds. SUP_OK or SUP_EINPUT. */
+/* "90s", "10m", "6h", "14d", "250ms" or plain seconds → milliseconds. SUP_OK, or SUP_EINPUT
+ * (NULL and sums past int64_t too), in which case *ms is left alone. Pure. */
 int sup_duration_parse(const char *s, int64_t *ms);
 
 #endif

@@ -105,7 +105,8 @@ bool sup_stop_is_set(struct sup_stop *s)
 
 bool sup_stop_wait_ms(struct sup_stop *s, int64_t ms)
 {
-    int64_t deadline = sup_mono_ms() + (ms > 0 ? ms : 0);
+    int64_t now = sup_mono_ms();
+    int64_t deadline = ms <= 0 ? now : ms < INT64_MAX - now ? now + ms : INT64_MAX;
     pthread_mutex_lock(&s->mutex);
     while (!atomic_load(&s->set)) {
         int64_t left = deadline - sup_mono_ms();

@@ -350,10 +350,12 @@ static void durations(void **state)
                                       "9223372036854775807s",
                                       "99999999999999999999999999d",
                                       "106751991168d"};
-    int64_t ms;
+    int64_t ms = 42;
     for (size_t i = 0; i < SUP_COUNT(bad); i++)
         assert_int_equal(sup_duration_parse(bad[i], &ms), SUP_EINPUT);
     assert_int_equal(sup_duration_parse(NULL, &ms), SUP_EINPUT);
+    assert_int_equal(ms, 42);
+    assert_int_equal(sup_time_parse(NULL, 0, &ms), SUP_EINPUT);
 }
 
 static void clocks_run(void **state)

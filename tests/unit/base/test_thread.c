@@ -73,6 +73,7 @@ static void cond_wait_times_out_on_the_monotonic_clock(void **state)
 struct waiter {
     struct sup_stop *stop;
     atomic_int *ready;
+    int64_t ms;
     bool was_set;
     int64_t waited_ms;
 };
@@ -82,7 +83,7 @@ static void *wait_for_stop(void *arg)
     struct waiter *w = arg;
     int64_t began = sup_mono_ms();
     atomic_fetch_add(w->ready, 1);
-    w->was_set = sup_stop_wait_ms(w->stop, 60000);
+    w->was_set = sup_stop_wait_ms(w->stop, w->ms);
     w->waited_ms = sup_mono_ms() - began;
     return NULL;
 }
@@ -97,7 +98,7 @@ static void stop_wakes_all_waiters(void **state)
     struct waiter waiters[8];
     pthread_t threads[8];
     for (int i = 0; i < 8; i++) {
-        waiters[i] = (struct waiter){&stop, &ready, false, 0};
+        waiters[i] = (struct waiter){&stop, &ready, i % 2 ? 60000 : INT64_MAX, false, 0};
         assert_int_equal(sup_thread_start(&threads[i], "waiter", wait_for_stop, &waiters[i]),
                          SUP_OK);
     }
@@ -129,6 +130,7 @@ static void stop_wait_ends_in_time(void **state)
     began = sup_mono_ms();
     assert_true(sup_stop_wait_ms(&stop, 60000));
     assert_true(sup_stop_wait_ms(&stop, 0));
+    assert_true(sup_stop_wait_ms(&stop, INT64_MAX)); /* no sum wraps around */
     assert_true(sup_mono_ms() - began < 30000);
     sup_stop_fini(&stop);
 }
