@@ -24,6 +24,7 @@ struct sup_aws {
     char *region;
     char *profile;
     char *endpoints[SUP_AWS_N_SERVICES];
+    bool custom[SUP_AWS_N_SERVICES]; /* somebody configured that endpoint */
     bool insecure;
     struct sup_retry_policy policy;
     struct sup_retry_bucket bucket;
@@ -67,6 +68,7 @@ static int make_endpoints(struct sup_aws *a, const struct sup_aws_options *opt, 
                                        .insecure = opt->insecure};
 
     for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) {
+        a->custom[used[i]] = sup_aws_endpoint_is_custom(&q, used[i]);
         int rc = sup_aws_endpoint(&a->endpoints[used[i]], &q, used[i], a->region, err);
         if (rc != SUP_OK)
             return rc;
@@ -186,6 +188,16 @@ void sup_aws_free(struct sup_aws *a)
 const char *sup_aws_client_region(const struct sup_aws *a)
 {
     return a->region;
+}
+
+bool sup_aws_client_custom(const struct sup_aws *a, enum sup_aws_service service)
+{
+    return a->custom[service];
+}
+
+bool sup_aws_client_insecure(const struct sup_aws *a)
+{
+    return a->insecure;
 }
 
 int64_t sup_aws_clock_skew_ms(struct sup_aws *a)
@@ -404,11 +416,9 @@ int sup_aws_call(struct sup_aws *a, const struct sup_aws_call *call, struct sup_
     int rc = make_url(a, call, &url, err);
     t.url = sup_buf_str(&url);
     sup_retry_begin(&t.retry, &a->policy, &a->bucket, call->long_poll);
-    while (rc == SUP_OK)
-        if (try_once(&t, r, &rc, err))
-            break;
-        else
-            rc = SUP_OK;
+    if (rc == SUP_OK)
+        while (!try_once(&t, r, &rc, err))
+            continue;
     if (aerr != NULL)
         *aerr = t.error;
     sup_buf_fini(&url);

@@ -32,6 +32,9 @@ int sup_aws_new(struct sup_aws **out, const struct sup_aws_options *opt, struct 
 /* No call may be running. NULL is allowed. */
 void sup_aws_free(struct sup_aws *a);
 const char *sup_aws_client_region(const struct sup_aws *a);
+/* Does the service's endpoint come from configuration or environment? */
+bool sup_aws_client_custom(const struct sup_aws *a, enum sup_aws_service service);
+bool sup_aws_client_insecure(const struct sup_aws *a);
 /* The account that the credentials belong to, when their source told; malloc'd or NULL. */
 char *sup_aws_account_id(struct sup_aws *a);
 /* Server minus own wall clock as last corrected, ms. For signing and for reports, never for LWW. */

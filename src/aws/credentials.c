@@ -129,9 +129,11 @@ int sup_cred_read_token(const struct sup_aws_env *env, const char *path, char **
     if (text.p != NULL)
         OPENSSL_cleanse(text.p, text.cap);
     sup_buf_fini(&text);
-    return rc == SUP_OK || rc == SUP_ENOMEM
-               ? rc
-               : sup_err_set(err, SUP_EAUTH, "%s", err ? err->msg : "");
+    if (rc == SUP_OK || rc == SUP_ENOMEM)
+        return rc;
+    if (err != NULL)
+        err->code = SUP_EAUTH;
+    return SUP_EAUTH;
 }
 
 int sup_cred_http(const struct sup_aws_provider_options *o, const char *method, const char *url,

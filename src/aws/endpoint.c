@@ -122,6 +122,17 @@ static int configured_url(char **out, const struct sup_aws_endpoint_query *q, co
     return url != NULL ? dup_to(out, url) : SUP_OK;
 }
 
+bool sup_aws_endpoint_is_custom(const struct sup_aws_endpoint_query *q,
+                                enum sup_aws_service service)
+{
+    char *url = NULL;
+    const char *profile = q->profile != NULL ? q->profile : "default";
+    bool custom = configured_url(&url, q, profile, &services[service]) == SUP_OK && url != NULL;
+
+    free(url);
+    return custom;
+}
+
 /* ---- built-in hosts ---- */
 
 static int built_in(char **out, const struct sup_aws_endpoint_query *q, const char *profile,

@@ -33,6 +33,9 @@ struct sup_aws_endpoint_query {
  * loopback), SUP_ENOMEM. */
 int sup_aws_endpoint(char **out, const struct sup_aws_endpoint_query *q,
                      enum sup_aws_service service, const char *region, struct sup_err *err);
+/* Does the endpoint come from configuration or environment rather than being built in? */
+bool sup_aws_endpoint_is_custom(const struct sup_aws_endpoint_query *q,
+                                enum sup_aws_service service);
 /* A Region name fit for a host label: [a-z0-9-], at most 63. */
 bool sup_aws_region_valid(const char *region);
 /* AWS_REGION, AWS_DEFAULT_REGION, the profile's region; NULL when none. Borrowed. */

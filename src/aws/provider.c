@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADVISORY_MS     (15 * 60 * 1000) /* refresh ahead of expiry, others go on */
-#define MANDATORY_MS    (10 * 60 * 1000) /* everybody waits for the refresh */
-#define RETRY_AFTER_MS  30000            /* after a failed refresh while the old keys still serve */
-#define STABLE_EXTRA_MS (10 * 60 * 1000) /* static stability: expired metadata keys serve so long  \
-                                          */
-#define FAIL_HOLD_MS 1000                /* a failure answers callers for this long */
+#define ADVISORY_MS    (15 * 60 * 1000) /* refresh ahead of expiry, others go on */
+#define MANDATORY_MS   (10 * 60 * 1000) /* everybody waits for the refresh */
+#define RETRY_AFTER_MS 30000            /* after a failed refresh while the old keys still serve */
+#define STABLE_EXTRA_MS                                                                            \
+    (10 * 60 * 1000)      /* static stability: expired metadata keys serve so long                 \
+                           */
+#define FAIL_HOLD_MS 1000 /* a failure answers callers for this long */
 
 struct sup_aws_provider {
     struct sup_aws_provider_options o;

@@ -1,0 +1,320 @@
+#include "aws/sesv2.h"
+
+#include "aws/json.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDRESSES   "/v2/email/suppression/addresses"
+#define PATH_MAX_N  4096
+#define QUERY_MAX_N 32768
+#define LIST_MAX    100000 /* items a page; AWS sends at most 1000 */
+
+const char *sup_ses_reason_name(enum sup_ses_reason r)
+{
+    return r == SUP_SES_BOUNCE ? "BOUNCE" : r == SUP_SES_COMPLAINT ? "COMPLAINT" : "";
+}
+
+/* A reason that AWS may add some day is no reason to fail a scan. */
+static enum sup_ses_reason reason_of(const char *name)
+{
+    if (strcmp(name, "BOUNCE") == 0)
+        return SUP_SES_BOUNCE;
+    return strcmp(name, "COMPLAINT") == 0 ? SUP_SES_COMPLAINT : SUP_SES_NO_REASON;
+}
+
+/* ---- calls ---- */
+
+struct ses_call {
+    const char *name;
+    const char *method;
+    const char *path;
+    const char *query;
+    struct sup_slice body;
+};
+
+/* reply may be NULL when the body is of no interest. */
+static int call(struct sup_aws *a, const struct ses_call *c, json_t **reply,
+                struct sup_aws_error *aerr, struct sup_err *err)
+{
+    static const struct sup_header json_type = {"content-type", "application/json"};
+    struct sup_http_response r;
+    struct sup_aws_call ac = {.service = SUP_AWS_SESV2,
+                              .method = c->method,
+                              .path = c->path,
+                              .query = c->query,
+                              .headers = &json_type,
+                              .n_headers = c->body.n > 0 ? 1 : 0,
+                              .body = c->body,
+                              .no_throttle_retry = true};
+
+    sup_http_response_init(&r);
+    int rc = sup_aws_call(a, &ac, &r, aerr, err);
+    if (rc == SUP_OK && reply != NULL)
+        rc = sup_json_object(sup_buf_slice(&r.body), reply, err);
+    if (rc != SUP_OK)
+        sup_err_prefix(err, rc, "SES %s", c->name);
+    sup_http_response_fini(&r);
+    return rc;
+}
+
+/* Before anything is sent. What SES itself thinks of an address it says with a 400. */
+static int check_address(const char *address, struct sup_aws_error *aerr, struct sup_err *err)
+{
+    size_t n = address != NULL ? strlen(address) : 0;
+
+    if (aerr != NULL)
+        memset(aerr, 0, sizeof *aerr);
+    if (n == 0 || n > SUP_SES_ADDRESS_MAX || strchr(address, '@') == NULL)
+        return sup_err_set(err, SUP_EINPUT, "SES: an address has an '@' and at most %d bytes",
+                           SUP_SES_ADDRESS_MAX);
+    return SUP_OK;
+}
+
+static void address_path(struct sup_buf *path, const char *address)
+{
+    sup_buf_init(path, PATH_MAX_N);
+    sup_buf_add_str(path, ADDRESSES "/");
+    sup_uri_encode(path, sup_slice_str(address), 0);
+}
+
+int sup_ses_put(struct sup_aws *a, const char *address, enum sup_ses_reason reason,
+                struct sup_aws_error *aerr, struct sup_err *err)
+{
+    struct sup_buf body;
+    int rc = check_address(address, aerr, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    if (reason != SUP_SES_BOUNCE && reason != SUP_SES_COMPLAINT)
+        return sup_err_set(err, SUP_EINPUT, "SES PutSuppressedDestination: no reason");
+    sup_buf_init(&body, 8192);
+    rc = sup_json_write(
+        json_pack("{s:s, s:s}", "EmailAddress", address, "Reason", sup_ses_reason_name(reason)),
+        &body, err);
+    if (rc == SUP_OK) {
+        struct ses_call c = {.name = "PutSuppressedDestination",
+                             .method = "PUT",
+                             .path = ADDRESSES,
+                             .body = sup_buf_slice(&body)};
+        rc = call(a, &c, NULL, aerr, err);
+    }
+    sup_buf_fini(&body);
+    return rc;
+}
+
+int sup_ses_delete(struct sup_aws *a, const char *address, struct sup_aws_error *aerr,
+                   struct sup_err *err)
+{
+    struct sup_buf path;
+    int rc = check_address(address, aerr, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    address_path(&path, address);
+    struct ses_call c = {
+        .name = "DeleteSuppressedDestination", .method = "DELETE", .path = sup_buf_str(&path)};
+    rc = call(a, &c, NULL, aerr, err);
+    sup_buf_fini(&path);
+    return rc;
+}
+
+/* ---- get and list ---- */
+
+void sup_ses_list_fini(struct sup_ses_list *l)
+{
+    free(l->items);
+    json_decref(l->owner);
+    *l = (struct sup_ses_list){0};
+}
+
+static bool bad(int rc)
+{
+    return rc != SUP_OK && rc != SUP_ENOTFOUND;
+}
+
+static int parse_destination(const json_t *o, struct sup_ses_destination *d)
+{
+    const char *reason = NULL;
+    const json_t *attributes = json_object_get(o, "Attributes");
+
+    *d = (struct sup_ses_destination){0};
+    if (sup_json_text(o, "EmailAddress", &d->address) != SUP_OK ||
+        sup_json_text(o, "Reason", &reason) != SUP_OK ||
+        sup_json_time(o, "LastUpdateTime", &d->last_update_ms) != SUP_OK)
+        return SUP_ECORRUPT;
+    d->reason = reason_of(reason);
+    if (attributes == NULL || json_is_null(attributes))
+        return SUP_OK;
+    if (!json_is_object(attributes) ||
+        bad(sup_json_text(attributes, "MessageId", &d->message_id)) ||
+        bad(sup_json_text(attributes, "FeedbackId", &d->feedback_id)))
+        return SUP_ECORRUPT;
+    return SUP_OK;
+}
+
+static int alloc_items(struct sup_ses_list *l, size_t n)
+{
+    if (n == 0)
+        return SUP_OK;
+    l->items = calloc(n, sizeof *l->items);
+    return l->items != NULL ? SUP_OK : SUP_ENOMEM;
+}
+
+int sup_ses_get(struct sup_aws *a, const char *address, struct sup_ses_list *l,
+                struct sup_aws_error *aerr, struct sup_err *err)
+{
+    struct sup_buf path;
+    json_t *reply = NULL;
+
+    *l = (struct sup_ses_list){0};
+    int rc = check_address(address, aerr, err);
+    if (rc != SUP_OK)
+        return rc;
+    address_path(&path, address);
+    struct ses_call c = {
+        .name = "GetSuppressedDestination", .method = "GET", .path = sup_buf_str(&path)};
+    rc = call(a, &c, &reply, aerr, err);
+    l->owner = reply;
+    if (rc == SUP_OK && (rc = alloc_items(l, 1)) != SUP_OK)
+        sup_err_set(err, rc, "out of memory");
+    if (rc == SUP_OK) {
+        rc = parse_destination(json_object_get(reply, "SuppressedDestination"), &l->items[0]);
+        l->n = 1;
+        if (rc != SUP_OK)
+            sup_err_set(err, rc, "SES GetSuppressedDestination: odd reply");
+    }
+    if (rc != SUP_OK)
+        sup_ses_list_fini(l);
+    sup_buf_fini(&path);
+    return rc;
+}
+
+static void add_param(struct sup_buf *q, const char *name, const char *value)
+{
+    if (q->n > 0)
+        sup_buf_add_byte(q, '&');
+    sup_buf_addf(q, "%s=", name);
+    sup_uri_encode(q, sup_slice_str(value), 0);
+}
+
+static void list_query(struct sup_buf *out, const struct sup_ses_list_query *q)
+{
+    char text[SUP_TIME_STR_MAX];
+
+    if (q->next_token != NULL)
+        add_param(out, "NextToken", q->next_token);
+    if (q->page_size > 0) {
+        snprintf(text, sizeof text, "%u", q->page_size);
+        add_param(out, "PageSize", text);
+    }
+    /* The parameter is Reason, repeated; not the model's member name Reasons. */
+    if (q->reasons & SUP_SES_BOUNCE)
+        add_param(out, "Reason", "BOUNCE");
+    if (q->reasons & SUP_SES_COMPLAINT)
+        add_param(out, "Reason", "COMPLAINT");
+    if (q->start_ms > 0)
+        add_param(out, "StartDate", sup_time_format(q->start_ms, text));
+    if (q->end_ms > 0)
+        add_param(out, "EndDate", sup_time_format(q->end_ms, text));
+}
+
+static int parse_list(const json_t *reply, struct sup_ses_list *l, struct sup_err *err)
+{
+    const json_t *items = NULL;
+
+    if (bad(sup_json_array(reply, "SuppressedDestinationSummaries", &items)) ||
+        bad(sup_json_text(reply, "NextToken", &l->next_token)) || json_array_size(items) > LIST_MAX)
+        return sup_err_set(err, SUP_ECORRUPT, "SES ListSuppressedDestinations: odd reply");
+    if (l->next_token != NULL && l->next_token[0] == '\0')
+        l->next_token = NULL;
+    if (alloc_items(l, json_array_size(items)) != SUP_OK)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        if (parse_destination(json_array_get(items, i), &l->items[i]) != SUP_OK)
+            return sup_err_set(err, SUP_ECORRUPT, "SES ListSuppressedDestinations: odd item %zu",
+                               i);
+        l->n = i + 1;
+    }
+    return SUP_OK;
+}
+
+int sup_ses_list_page(struct sup_aws *a, const struct sup_ses_list_query *q, struct sup_ses_list *l,
+                      struct sup_aws_error *aerr, struct sup_err *err)
+{
+    struct sup_buf query;
+    json_t *reply = NULL;
+
+    *l = (struct sup_ses_list){0};
+    if (aerr != NULL)
+        memset(aerr, 0, sizeof *aerr);
+    sup_buf_init(&query, QUERY_MAX_N);
+    list_query(&query, q);
+    struct ses_call c = {.name = "ListSuppressedDestinations",
+                         .method = "GET",
+                         .path = ADDRESSES,
+                         .query = sup_buf_str(&query)};
+    int rc = query.failed != SUP_OK
+                 ? sup_err_set(err, query.failed, "SES ListSuppressedDestinations: token too long")
+                 : call(a, &c, &reply, aerr, err);
+    if (rc == SUP_OK) {
+        l->owner = reply;
+        rc = parse_list(reply, l, err);
+        if (rc != SUP_OK)
+            sup_ses_list_fini(l);
+    }
+    sup_buf_fini(&query);
+    return rc;
+}
+
+/* ---- account ---- */
+
+static int parse_reasons(const json_t *reply, unsigned *out)
+{
+    const json_t *attributes = json_object_get(reply, "SuppressionAttributes");
+    const json_t *list = NULL;
+
+    if (attributes == NULL || json_is_null(attributes))
+        return SUP_OK;
+    if (!json_is_object(attributes) || bad(sup_json_array(attributes, "SuppressedReasons", &list)))
+        return SUP_ECORRUPT;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (name == NULL)
+            return SUP_ECORRUPT;
+        *out |= (unsigned)reason_of(name);
+    }
+    return SUP_OK;
+}
+
+static int parse_account(const json_t *o, struct sup_ses_account *out)
+{
+    const char *status = "";
+    const json_t *quota = json_object_get(o, "SendQuota");
+
+    if (sup_json_bool(o, "SendingEnabled", &out->sending_enabled) != SUP_OK ||
+        sup_json_bool(o, "ProductionAccessEnabled", &out->production_access) != SUP_OK ||
+        bad(sup_json_text(o, "EnforcementStatus", &status)) ||
+        bad(sup_json_number(quota, "MaxSendRate", &out->max_send_rate)) ||
+        bad(sup_json_number(quota, "Max24HourSend", &out->max_24h_send)) ||
+        bad(sup_json_number(quota, "SentLast24Hours", &out->sent_last_24h)))
+        return SUP_ECORRUPT;
+    snprintf(out->enforcement_status, sizeof out->enforcement_status, "%s", status);
+    return parse_reasons(o, &out->suppressed_reasons);
+}
+
+int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_aws_error *aerr,
+                        struct sup_err *err)
+{
+    struct ses_call c = {.name = "GetAccount", .method = "GET", .path = "/v2/email/account"};
+    json_t *reply = NULL;
+
+    *out = (struct sup_ses_account){0};
+    int rc = call(a, &c, &reply, aerr, err);
+    if (rc == SUP_OK && (rc = parse_account(reply, out)) != SUP_OK)
+        sup_err_set(err, rc, "SES GetAccount: odd reply");
+    json_decref(reply);
+    return rc;
+}
