@@ -20,7 +20,11 @@ int sup_slice_cmp(struct sup_slice a, struct sup_slice b);
 
 /* A growing byte buffer with a maximum that it never passes. The first failure (maximum or memory)
  * sticks: later appends do nothing, and one check of ->failed at the end tells. The bytes are
- * always followed by a NUL that does not count, so a buffer of text can be used as a string. */
+ * always followed by a NUL that does not count, so a buffer of text can be used as a string.
+ *
+ * The buffer owns its memory. No locks: a buffer belongs to one thread at a time. What is added
+ * must not lie in the buffer itself, and pointers into it are good until the next call that adds.
+ */
 struct sup_buf {
     uint8_t *p;
     size_t n;
@@ -47,7 +51,8 @@ const char *sup_buf_str(struct sup_buf *b); /* never NULL; "" when empty or fail
 /* Hands the memory over to the caller (free()), NUL-terminated; NULL if failed. Empties b. */
 char *sup_buf_steal(struct sup_buf *b);
 
-/* A reading cursor with a sticky error: past the end everything reads as 0 and ->failed is set. */
+/* A reading cursor with a sticky error: past the end everything reads as 0 and ->failed is set
+ * (SUP_EINPUT). It owns nothing; slices taken from it live as long as what it reads. */
 struct sup_cur {
     const uint8_t *p;
     size_t n;
@@ -61,6 +66,7 @@ uint32_t sup_cur_be32(struct sup_cur *c);
 uint64_t sup_cur_be64(struct sup_cur *c);
 struct sup_slice sup_cur_take(struct sup_cur *c, size_t n);
 
+/* Big-endian numbers at p, which need not be aligned and has room for 2, 4 or 8 bytes. */
 void sup_put_be16(uint8_t *p, uint16_t v);
 void sup_put_be32(uint8_t *p, uint32_t v);
 void sup_put_be64(uint8_t *p, uint64_t v);

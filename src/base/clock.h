@@ -6,12 +6,14 @@
 #include <time.h>
 
 /* Wall time is milliseconds since 1970-01-01 UTC (CLOCK_REALTIME) and is used for decisions only.
- * Deadlines are monotonic, always: a stepped wall clock must not fire or stretch them. */
+ * Deadlines are monotonic, always: a stepped wall clock must not fire or stretch them. Everything
+ * here may be called from any thread. */
 int64_t sup_wall_ms(void);
 int64_t sup_mono_ms(void);
 int64_t sup_mono_ns(void);
 
-/* CLOCK_MONOTONIC time, delay_ms from now, for pthread_cond_timedwait on a sup_cond. */
+/* CLOCK_MONOTONIC time, delay_ms from now (0 to 100 years; others are moved there), for
+ * pthread_cond_timedwait on a condition of sup_cond_init. */
 struct timespec sup_mono_deadline(int64_t delay_ms);
 
 #define SUP_TIME_STR_MAX 32

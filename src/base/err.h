@@ -4,7 +4,8 @@
 /* Errors: one code from one enum, plus a short text with its context.
  *
  * Every fallible function returns an int code (SUP_OK is 0) and takes a struct sup_err * that may
- * be NULL. A caller can always tell "not found", "try again", "your input" and "our bug" apart. */
+ * be NULL. A caller can always tell "not found", "try again", "your input" and "our bug" apart.
+ * The text is not for parsing. No locks: a struct sup_err belongs to one thread at a time. */
 
 enum sup_code {
     SUP_OK = 0,

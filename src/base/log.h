@@ -31,9 +31,12 @@ struct sup_field {
 #define SUP_U(k, x) ((struct sup_field){.key = (k), .type = SUP_FIELD_UINT, .v.u = (uint64_t)(x)})
 #define SUP_D(k, x) ((struct sup_field){.key = (k), .type = SUP_FIELD_DOUBLE, .v.d = (x)})
 
-/* Call before other threads start, or at a reload. */
+/* Any thread, any time; lines in the making may still go the old way. fd stays the caller's. */
 void sup_log_configure(enum sup_log_level level, enum sup_log_format format, int fd);
 int sup_log_enabled(enum sup_log_level level);
+/* Use the macros below. Texts are looked at during the call only and may be any bytes: what is not
+ * UTF-8 is replaced, long values and lines are cut (and say so). A line that cannot be written is
+ * counted (supsync_log_lines_lost_total) and dropped. errno is kept. */
 void sup_log_write(enum sup_log_level level, const char *component, const char *text,
                    const struct sup_field *fields, int n_fields);
 

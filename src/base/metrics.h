@@ -8,7 +8,8 @@
 
 /* Process-wide metrics in Prometheus' terms. A metric is registered once by name and label text and
  * lives as long as the process; asking again for the same pair gives the same object. Updates are
- * lock-free; registering takes a lock, so keep the pointer.
+ * lock-free; registering takes a lock, so keep the pointer. Everything here may be called from any
+ * thread. The first registration of a name decides its type and help.
  *
  *   static struct sup_metric *m; … m = sup_metric("supsync_events_total", "type=\"Bounce\"",
  *                                                 SUP_COUNTER, "SES events read, by type"); */
