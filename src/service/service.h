@@ -145,8 +145,9 @@ struct sup_ruling {
 /* Both return after the decision is durable. suppress: SUP_OK also when it was suppressed already
  * (a newer decision is recorded). SUP_EINPUT: bad address, empty or too long note. */
 int sup_service_suppress(struct sup_service *s, const struct sup_ruling *r, struct sup_err *err);
-/* Clears every register that holds a decision. A suppressed complaint without force: SUP_EAUTH,
- * nothing changes. Nothing known: SUP_ENOTFOUND. */
+/* Clears the bounce and manual registers, and with force the complaint register, whether they hold
+ * a decision yet or not: what is older than this ruling and still on its way cannot suppress again.
+ * A suppressed complaint without force: SUP_EAUTH, nothing changes. */
 int sup_service_clear(struct sup_service *s, const struct sup_ruling *r, struct sup_err *err);
 
 /* --- status --- */

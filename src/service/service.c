@@ -1,0 +1,199 @@
+#include "service/service.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The longest that a drain may take before AWS calls under way are cut off. systemd kills after 90
+ * s by default; a cut-off call is repeated at the next start. */
+#define DRAIN_MS 15000
+
+static void outbox_changed(void *arg)
+{
+    struct sup_service *s = arg;
+
+    if (s->ses)
+        sup_ses_worker_wake(s->ses);
+}
+
+/* The secret that keys the hash of addresses: a file's bytes, or nothing. */
+static int derive_hash(const struct sup_options *c, struct sup_hash_key *out, struct sup_err *err)
+{
+    uint8_t secret[4096];
+    size_t n = 0;
+
+    if (c->mesh.enabled && c->mesh.secret_file[0] != '\0') {
+        FILE *f = fopen(c->mesh.secret_file, "re");
+        if (!f)
+            return sup_err_set(err, SUP_EINPUT, "mesh.secret_file: %s: %s", c->mesh.secret_file,
+                               strerror(errno));
+        n = fread(secret, 1, sizeof(secret), f);
+        fclose(f);
+        if (n < 16)
+            return sup_err_set(err, SUP_EINPUT, "mesh.secret_file: %s: shorter than 16 bytes",
+                               c->mesh.secret_file);
+    }
+    sup_hash_key_derive(c->mesh.enabled ? c->mesh.cluster : "", sup_slice_of(secret, n), out);
+    explicit_bzero(secret, sizeof(secret));
+    return SUP_OK;
+}
+
+static int open_store(struct sup_service *s, struct sup_err *err)
+{
+    const struct sup_options *c = s->config;
+    struct sup_store_opts opts = {
+        .dir = c->data_dir,
+        .identity = {.node = c->node, .cluster = c->mesh.enabled ? c->mesh.cluster : ""},
+        .cache_bytes = c->cache_bytes,
+        .create = true,
+    };
+    int rc = sup_store_open(&opts, &s->store, err);
+
+    return rc == SUP_OK ? rc : sup_err_prefix(err, rc, "data_dir %s", c->data_dir);
+}
+
+static int start_apply(struct sup_service *s, struct sup_err *err)
+{
+    struct sup_apply_options opts = {
+        .store = s->store,
+        .max_clock_drift_ms = s->config->mesh.max_clock_drift_ms,
+        .dedup_ttl_ms = s->config->ingest.dedup_ttl_ms,
+        .outbox_changed = outbox_changed,
+        .arg = s,
+    };
+    int rc = derive_hash(s->config, &opts.hash, err);
+
+    return rc == SUP_OK ? sup_apply_start(&opts, &s->apply, err) : rc;
+}
+
+static int start_aws(struct sup_service *s, struct sup_err *err)
+{
+    struct sup_aws_options opts = {
+        .region = s->config->region,
+        .endpoint_url = s->config->aws.endpoint_url[0] ? s->config->aws.endpoint_url : NULL,
+        .stop = &s->abort,
+    };
+
+    return sup_aws_new(&s->aws, &opts, err);
+}
+
+static int start_workers(struct sup_service *s, struct sup_err *err)
+{
+    struct sup_ses_worker_options ses = {
+        .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
+    struct sup_replicator_options mesh = {
+        .config = s->config, .apply = s->apply, .store = s->store};
+    struct sup_ingest_options ingest = {.config = s->config, .aws = s->aws, .apply = s->apply};
+    int rc = sup_ses_worker_start(&ses, &s->ses, err);
+
+    if (rc == SUP_OK)
+        rc = sup_housekeeper_start(s->apply, s->store, &s->housekeeper, err);
+    if (rc == SUP_OK && s->config->mesh.enabled)
+        rc = sup_replicator_start(&mesh, &s->replicator, err);
+    if (rc == SUP_OK && s->config->n_queues > 0)
+        rc = sup_ingest_start(&ingest, &s->ingest, err);
+    return rc;
+}
+
+static int name_regions(struct sup_service *s, struct sup_err *err)
+{
+    size_t n = s->config->mesh.n_peers;
+
+    s->peer_regions = calloc(n > 0 ? n : 1, sizeof(*s->peer_regions));
+    if (!s->peer_regions)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        sup_region_of_node(s->config->mesh.peers[i].name, s->peer_regions[i],
+                           sizeof(s->peer_regions[i]));
+    return SUP_OK;
+}
+
+int sup_service_start(const struct sup_options *options, struct sup_service **out,
+                      struct sup_err *err)
+{
+    struct sup_service *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (!s)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    s->config = options;
+    s->started_ms = sup_wall_ms();
+    sup_stop_init(&s->abort);
+    rc = name_regions(s, err);
+    if (rc == SUP_OK)
+        rc = open_store(s, err);
+    if (rc == SUP_OK)
+        rc = start_apply(s, err);
+    if (rc == SUP_OK)
+        rc = start_aws(s, err);
+    if (rc == SUP_OK)
+        rc = start_workers(s, err);
+    if (rc != SUP_OK) {
+        sup_service_stop(s);
+        sup_service_free(s);
+        return rc;
+    }
+    sup_log_info("service", "started", SUP_S("node", options->node),
+                 SUP_S("region", options->region), SUP_U("node_id", sup_apply_node_id(s->apply)),
+                 SUP_U("incarnation", sup_apply_incarnation(s->apply)));
+    *out = s;
+    return SUP_OK;
+}
+
+/* Cuts AWS calls off when the drain takes too long. */
+struct watchdog {
+    struct sup_service *s;
+    struct sup_stop done;
+    pthread_t thread;
+    bool started;
+};
+
+static void *watchdog_main(void *arg)
+{
+    struct watchdog *w = arg;
+
+    if (!sup_stop_wait_ms(&w->done, DRAIN_MS)) {
+        sup_log_warn("service", "draining takes too long; AWS calls are cut off");
+        sup_stop_set(&w->s->abort);
+    }
+    return NULL;
+}
+
+void sup_service_stop(struct sup_service *s)
+{
+    struct watchdog w = {.s = s};
+
+    sup_stop_init(&w.done);
+    w.started = sup_thread_start(&w.thread, "drain-watchdog", watchdog_main, &w) == SUP_OK;
+    /* From the sources inwards: what still comes in finds everything behind it alive. */
+    sup_ingest_stop(s->ingest);
+    sup_ses_worker_stop(s->ses);
+    sup_replicator_stop(s->replicator);
+    sup_housekeeper_stop(s->housekeeper);
+    sup_apply_stop(s->apply);
+    sup_stop_set(&w.done);
+    if (w.started)
+        pthread_join(w.thread, NULL);
+    sup_stop_fini(&w.done);
+}
+
+void sup_service_free(struct sup_service *s)
+{
+    if (!s)
+        return;
+    sup_ingest_free(s->ingest);
+    sup_replicator_free(s->replicator);
+    sup_housekeeper_free(s->housekeeper);
+    sup_apply_free(s->apply);
+    sup_ses_worker_free(s->ses);
+    sup_aws_free(s->aws);
+    sup_store_close(s->store);
+    free(s->peer_regions);
+    sup_stop_fini(&s->abort);
+    free(s);
+}

@@ -1,0 +1,63 @@
+#include "service/status.h"
+
+#include "base/clock.h"
+#include "service/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void sup_status_problem(struct sup_status *out, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (out->n_problems == SUP_STATUS_PROBLEMS_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(out->problems[out->n_problems++], sizeof(out->problems[0]), fmt, ap);
+    va_end(ap);
+}
+
+static uint64_t count(struct sup_service *s, enum sup_cf cf)
+{
+    struct sup_slice open = {NULL, 0};
+    struct sup_iter *it = sup_iter_new(s->store, NULL, cf, open, open);
+    uint64_t n = 0;
+
+    for (; it && sup_iter_valid(it); sup_iter_next(it))
+        n++;
+    sup_iter_free(it);
+    return n;
+}
+
+void sup_service_status(struct sup_service *s, struct sup_status *out)
+{
+    struct sup_err err = {0};
+    bool level = true;
+
+    memset(out, 0, sizeof(*out));
+    out->node = s->config->node;
+    out->region = s->config->region;
+    out->mode = s->config->ses.mode == SUP_MODE_OBSERVE ? "observe" : "enforce";
+    out->node_id = sup_apply_node_id(s->apply);
+    out->incarnation = sup_apply_incarnation(s->apply);
+    out->queue.last_receive_ms = SUP_NO_TIME;
+    out->started_ms = s->started_ms;
+    out->records = sup_store_estimate_keys(s->store, SUP_CF_RECORDS);
+    out->disk_bytes = sup_store_disk_bytes(s->store);
+    out->quarantined = count(s, SUP_CF_QUARANTINE);
+    if (sup_writer_health(sup_apply_writer(s->apply), &err) != SUP_OK)
+        sup_status_problem(out, "the store cannot be written: %s", err.msg);
+    if (out->quarantined > 0)
+        sup_status_problem(out, "%llu mutations from the future are quarantined: a clock is wrong",
+                           (unsigned long long)out->quarantined);
+    if (s->ses)
+        sup_ses_worker_status(s->ses, out);
+    if (s->ingest)
+        sup_ingest_status(s->ingest, out);
+    if (s->replicator)
+        sup_replicator_status(s->replicator, out, &level);
+    out->healthy = out->n_problems == 0;
+    out->ready = err.code == SUP_OK;
+    out->converged = level && out->outbox.pending == 0 && s->config->ses.mode == SUP_MODE_ENFORCE;
+}
