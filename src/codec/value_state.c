@@ -1,4 +1,5 @@
 /* Values of the ses, outbox and peers column families: this node's own state, never replicated. */
+#include "base/text.h"
 #include "codec/pb_arena.h"
 #include "codec/value.h"
 #include "store.pb-c.h"
@@ -27,7 +28,7 @@ struct sup_ses_spelling *sup_ses_entry_spelling(struct sup_ses_entry *e, const c
         return NULL;
     s = &e->spellings[e->n_spellings++];
     memset(s, 0, sizeof(*s));
-    snprintf(s->spelling, sizeof(s->spelling), "%s", spelling);
+    sup_text_copy(s->spelling, sizeof(s->spelling), spelling);
     return s;
 }
 
@@ -132,8 +133,8 @@ int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out
         struct sup_slice text = sup_slice_str(msg->last_error);
         out->attempts = msg->attempts;
         out->queued_ms = msg->queued_ms;
-        snprintf(out->last_error, sizeof(out->last_error), "%s",
-                 sup_pb_text(&a, text, sizeof(out->last_error) - 1));
+        sup_text_copy(out->last_error, sizeof(out->last_error),
+                      sup_pb_text(&a, text, sizeof(out->last_error) - 1));
     }
     sup_pb_arena_reset(&a);
     return rc;
@@ -180,7 +181,7 @@ int sup_peer_state_decode(struct sup_slice bytes, struct sup_peer_state *out, st
         out->node_id = msg->node_id;
         out->incarnation = msg->incarnation;
         out->last_contact_ms = msg->last_contact_ms;
-        snprintf(out->name, sizeof(out->name), "%s", msg->name);
+        sup_text_copy(out->name, sizeof(out->name), msg->name);
     }
     sup_pb_arena_reset(&a);
     return rc;

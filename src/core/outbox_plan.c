@@ -1,11 +1,13 @@
 #include "core/outbox_plan.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 
 static void step(struct sup_outbox_plan *out, enum sup_outbox_step what, const char *spelling)
 {
     out->step = what;
-    snprintf(out->spelling, sizeof(out->spelling), "%s", spelling);
+    sup_text_copy(out->spelling, sizeof(out->spelling), spelling);
 }
 
 static void plan_cleared(const struct sup_ses_entry *e, struct sup_outbox_plan *out)

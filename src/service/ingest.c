@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "service/event_job.h"
 #include "service/status.h"
 
@@ -185,7 +186,7 @@ static void note_error(struct receiver *r, const char *what, const struct sup_er
     struct sup_ingest *g = r->ingest;
 
     pthread_mutex_lock(&g->mutex);
-    snprintf(g->stats.last_error, sizeof(g->stats.last_error), "%s", err->msg);
+    sup_text_copy(g->stats.last_error, sizeof(g->stats.last_error), err->msg);
     pthread_mutex_unlock(&g->mutex);
     if (!r->in_trouble)
         sup_log_error("ingest", what, SUP_S("queue", r->queue_url), SUP_S("error", err->msg));
@@ -394,7 +395,7 @@ void sup_ingest_status(struct sup_ingest *g, struct sup_status *out)
     out->queue.echoes = s.echoes;
     out->queue.ignored = s.ignored;
     out->queue.last_receive_ms = s.last_receive_ms > 0 ? s.last_receive_ms : SUP_NO_TIME;
-    snprintf(out->queue.last_error, sizeof(out->queue.last_error), "%s", s.last_error);
+    sup_text_copy(out->queue.last_error, sizeof(out->queue.last_error), s.last_error);
     if (g->n > 0 && s.last_error[0] != '\0' && sup_mono_ms() - s.last_answer_ms > TROUBLE_AFTER_MS)
         sup_status_problem(out, "no queue has answered for %lld s: %s",
                            (long long)((sup_mono_ms() - s.last_answer_ms) / 1000), s.last_error);

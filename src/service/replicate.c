@@ -1,6 +1,7 @@
 #include "service/replicate.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "service/replicate_internal.h"
 #include "service/status.h"
 
@@ -202,7 +203,7 @@ static void peer_status(struct sup_peer *p, const struct sup_vv *mine, int64_t n
     s->bytes_out = p->bytes_out;
     s->reconnects = p->sessions > 0 ? p->sessions - 1 : 0;
     s->refusals = p->refusals;
-    snprintf(s->last_error, sizeof(s->last_error), "%s", p->last_error);
+    sup_text_copy(s->last_error, sizeof(s->last_error), p->last_error);
     *level = *level && s->connected && s->lag_mutations == 0 && sup_vv_covers(&p->vv, mine);
     pthread_mutex_unlock(&p->mutex);
     if (!s->connected)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/text.h"
 #include "service/replicate_internal.h"
 
 #include <stdio.h>
@@ -63,7 +64,7 @@ static void pull_done(struct sup_apply_job *job, int code, const struct sup_err 
         acknowledge(p, j->mutations.cost);
     } else if (p->failed == SUP_OK) {
         p->failed = code;
-        snprintf(p->last_error, sizeof(p->last_error), "%s", err ? err->msg : sup_code_name(code));
+        sup_text_copy(p->last_error, sizeof(p->last_error), err ? err->msg : sup_code_name(code));
         if (p->session)
             sup_session_close(p->session, SUP_REFUSED_OTHER, "mutations could not be applied");
     }
@@ -110,7 +111,7 @@ static void note_error(struct sup_peer *p, int code, const char *text)
     if (strcmp(p->last_error, text) != 0)
         sup_log_warn("replicate", "peer is not reachable", SUP_S("peer", p->config->name),
                      SUP_S("url", p->config->url), SUP_S("error", text));
-    snprintf(p->last_error, sizeof(p->last_error), "%s", text);
+    sup_text_copy(p->last_error, sizeof(p->last_error), text);
     if (code == SUP_EAUTH || code == SUP_EINPUT || code == SUP_EVERSION)
         p->refusals++;
     pthread_mutex_unlock(&p->mutex);
@@ -146,7 +147,7 @@ static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct su
     if (!s)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     pthread_mutex_lock(&p->mutex);
-    snprintf(s->name, sizeof(s->name), "%s", p->config->name);
+    sup_text_copy(s->name, sizeof(s->name), p->config->name);
     s->node_id = p->node_id;
     s->incarnation = p->incarnation;
     s->last_contact_ms = p->contact_wall_ms;

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/text.h"
 #include "codec/value.h"
 #include "service/ses_internal.h"
 
@@ -267,7 +268,7 @@ static int apply_postpone(struct change *c, struct sup_apply *a, struct sup_txn 
         return rc;
     if (c->counts)
         o.attempts++;
-    snprintf(o.last_error, sizeof(o.last_error), "%s", c->error);
+    sup_text_copy(o.last_error, sizeof(o.last_error), c->error);
     remove_outbox(c, t);
     c->view.entry.outbox_due_ms = sup_apply_now_ms(a) + c->wait_ms;
     sup_buf_reset(&c->value);

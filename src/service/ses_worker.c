@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/text.h"
 #include "service/ses_internal.h"
 #include "service/status.h"
 #include "store/meta.h"
@@ -150,7 +151,7 @@ static void call(struct sup_ses_worker *w, struct sup_ses_outcome *o)
     if (o->code == SUP_ENOTFOUND && o->plan.step != SUP_OUTBOX_PUT)
         o->code = SUP_OK;
     o->throttled = aerr.throttled;
-    snprintf(o->error, sizeof(o->error), "%s", err.msg);
+    sup_text_copy(o->error, sizeof(o->error), err.msg);
     if (o->code == SUP_EINPUT && o->plan.step == SUP_OUTBOX_DELETE && strchr(o->plan.spelling, '/'))
         snprintf(o->error, sizeof(o->error),
                  "SES cannot delete an address with a '/' through its API (a defect of SES); it "
@@ -178,7 +179,7 @@ static void digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o)
         w->last_error[0] = '\0';
     } else if (!o->throttled && o->code != SUP_ECLOSED) {
         w->errors++;
-        snprintf(w->last_error, sizeof(w->last_error), "%s", o->error);
+        sup_text_copy(w->last_error, sizeof(w->last_error), o->error);
     }
     if (o->code == SUP_EAUTH && now >= w->paused_until_mono_ms)
         w->paused_until_mono_ms =
@@ -432,7 +433,7 @@ void sup_ses_worker_status(struct sup_ses_worker *w, struct sup_status *out)
     out->outbox.deletes = w->deletes;
     out->outbox.throttles = w->throttles;
     out->outbox.errors = w->errors;
-    snprintf(out->outbox.last_error, sizeof(out->outbox.last_error), "%s", w->last_error);
+    sup_text_copy(out->outbox.last_error, sizeof(out->outbox.last_error), w->last_error);
     if (w->paused_until_mono_ms > sup_mono_ms())
         sup_status_problem(out, "SES calls are paused: %s", w->last_error);
     pthread_mutex_unlock(&w->mutex);

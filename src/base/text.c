@@ -1,0 +1,18 @@
+#include "base/text.h"
+
+#include <string.h>
+
+size_t sup_text_copy(char *out, size_t cap, const char *s)
+{
+    size_t n = strnlen(s, cap);
+
+    if (n == cap) {
+        n = cap - 1;
+        /* Step back over the continuation bytes of a character that was cut through. */
+        while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+            n--;
+    }
+    memcpy(out, s, n);
+    out[n] = '\0';
+    return n;
+}
