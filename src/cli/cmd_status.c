@@ -1,0 +1,158 @@
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static json_int_t number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static void put_label(struct sup_cli *cli, const char *label)
+{
+    sup_cli_put(cli, SUP_DIM, 12, label);
+}
+
+static void put_head(struct sup_cli *cli, const json_t *v)
+{
+    bool healthy = is_true(v, "healthy");
+    bool converged = is_true(v, "converged");
+    put_label(cli, "node");
+    sup_cli_put(cli, SUP_BOLD, 0, sup_cli_text(v, "node", "?"));
+    printf("  (Region %s, mode %s, version %s)\n", sup_cli_text(v, "region", "?"),
+           sup_cli_text(v, "mode", "?"), sup_cli_text(v, "version", "?"));
+    put_label(cli, "healthy");
+    sup_cli_put(cli, healthy ? SUP_GREEN : SUP_RED, 0, healthy ? "yes" : "no");
+    printf("%s\n", is_true(v, "ready") ? "" : "  (not ready)");
+    put_label(cli, "converged");
+    sup_cli_put(cli, converged ? SUP_GREEN : SUP_YELLOW, 0, converged ? "yes" : "no");
+    putchar('\n');
+}
+
+static void put_problems(struct sup_cli *cli, const json_t *list)
+{
+    size_t i;
+    json_t *each;
+    json_array_foreach(list, i, each)
+    {
+        put_label(cli, i == 0 ? "problems" : "");
+        sup_cli_put(cli, SUP_RED, 0, json_string_value(each) ? json_string_value(each) : "?");
+        putchar('\n');
+    }
+}
+
+static void put_peers(struct sup_cli *cli, const json_t *list)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach(list, i, p)
+    {
+        bool connected = is_true(p, "connected");
+        put_label(cli, i == 0 ? "peers" : "");
+        sup_cli_put(cli, SUP_PLAIN, 20, sup_cli_text(p, "name", "?"));
+        sup_cli_put(cli, connected ? SUP_GREEN : SUP_RED, 14,
+                    connected ? "connected" : "unreachable");
+        printf("%" JSON_INTEGER_FORMAT " behind", number(p, "lag_mutations"));
+        double lag = json_number_value(json_object_get(p, "lag_seconds"));
+        if (lag > 0)
+            printf(" for %.1f s", lag);
+        if (connected)
+            printf(", %.1f ms away", json_number_value(json_object_get(p, "rtt_ms")));
+        else
+            printf(", last heard %s", sup_cli_text(p, "last_contact", "never"));
+        const char *error = sup_cli_text(p, "last_error", NULL);
+        if (error != NULL && (!connected || cli->verbose)) {
+            fputs(": ", stdout);
+            sup_cli_put(cli, SUP_DIM, 0, error);
+        }
+        putchar('\n');
+    }
+    if (json_array_size(list) == 0) {
+        put_label(cli, "peers");
+        puts("none: this node works alone");
+    }
+}
+
+static void put_error(struct sup_cli *cli, const json_t *part)
+{
+    const char *error = sup_cli_text(part, "last_error", NULL);
+    if (error == NULL)
+        return;
+    put_label(cli, "");
+    sup_cli_put(cli, SUP_YELLOW, 0, "last error: ");
+    sup_cli_put(cli, SUP_PLAIN, 0, error);
+    putchar('\n');
+}
+
+static void put_queues(struct sup_cli *cli, const json_t *v)
+{
+    const json_t *outbox = json_object_get(v, "outbox");
+    const json_t *queue = json_object_get(v, "queue");
+    put_label(cli, "SES outbox");
+    printf("%" JSON_INTEGER_FORMAT " waiting, %" JSON_INTEGER_FORMAT
+           " failing, at %.2f requests/s; %" JSON_INTEGER_FORMAT " puts, %" JSON_INTEGER_FORMAT
+           " deletes, %" JSON_INTEGER_FORMAT " throttled\n",
+           number(outbox, "pending"), number(outbox, "failing"),
+           json_number_value(json_object_get(outbox, "allowed_rps")), number(outbox, "puts"),
+           number(outbox, "deletes"), number(outbox, "throttles"));
+    put_error(cli, outbox);
+    put_label(cli, "event queue");
+    printf("%" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
+           " events: %" JSON_INTEGER_FORMAT " suppressed, %" JSON_INTEGER_FORMAT
+           " echoes, %" JSON_INTEGER_FORMAT " duplicates, %" JSON_INTEGER_FORMAT " unparsable\n",
+           number(queue, "received"), number(queue, "events"), number(queue, "suppressed"),
+           number(queue, "echoes"), number(queue, "duplicates"), number(queue, "unparsable"));
+    put_error(cli, queue);
+}
+
+static void put_store(struct sup_cli *cli, const json_t *v)
+{
+    put_label(cli, "store");
+    printf("about %" JSON_INTEGER_FORMAT " addresses, %.1f MiB", number(v, "records"),
+           (double)number(v, "disk_bytes") / (1024 * 1024));
+    if (number(v, "quarantined") > 0)
+        printf(", %" JSON_INTEGER_FORMAT " decisions from the future wait",
+               number(v, "quarantined"));
+    putchar('\n');
+    put_label(cli, "last scan");
+    puts(sup_cli_text(v, "last_scan", "none"));
+    put_label(cli, "started");
+    puts(sup_cli_text(v, "started", "?"));
+}
+
+int sup_cmd_status(struct sup_cli *cli, int argc, char **argv)
+{
+    struct sup_err err = {0};
+    json_t *v = NULL;
+    long status = 0;
+    int at = sup_cli_options(cli, argc, argv, NULL, 0);
+    if (at < 0)
+        return sup_cli_exit(at);
+    if (at != argc)
+        return sup_cli_usage_error(cli, "takes no operands");
+    struct sup_call call = {.method = "GET", .target = "/v1/status"};
+    if (sup_cli_call(cli, &call, &v, &status, &err) != SUP_OK)
+        return sup_cli_error(SUP_EXIT_UNKNOWN, "status: %s", err.msg);
+    int exit_status = SUP_EXIT_UNKNOWN;
+    if (status != 200 || v == NULL) {
+        sup_cli_error(0, "status: %s", sup_cli_detail(v));
+    } else {
+        exit_status = is_true(v, "healthy") ? SUP_EXIT_OK : SUP_EXIT_NO;
+        if (cli->json) {
+            sup_cli_put_json(v);
+        } else {
+            put_head(cli, v);
+            put_problems(cli, json_object_get(v, "problems"));
+            put_peers(cli, json_object_get(v, "peers"));
+            put_queues(cli, v);
+            put_store(cli, v);
+        }
+    }
+    json_decref(v);
+    return exit_status;
+}

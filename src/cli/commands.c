@@ -1,0 +1,181 @@
+/* The table of subcommands and their help. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+#define COMMON                                                                                     \
+    "  --output text|json   how to print (default text)\n"                                         \
+    "  --socket PATH        the agent's socket (default: SUPSYNC_SOCKET, else\n"                   \
+    "                       /run/supsync/admin.sock)\n"                                            \
+    "  -v, --verbose        say more\n"                                                            \
+    "  -h, --help           this text\n"                                                           \
+    "  --                   ends options: an address may begin with \"-\"\n"
+
+const struct sup_command sup_commands[] = {
+    {"agent", "--config FILE", "run the agent in the foreground",
+     "Runs the agent of one Region. SIGTERM and SIGINT drain and stop it, SIGHUP reloads the log\n"
+     "settings and the token file. Under systemd use Type=notify.\n\n"
+     "Options:\n  --config FILE        the configuration (YAML)\n\n"
+     "Exit status:\n  0 clean stop, 1 trouble at start or drain, 2 bad configuration\n\n"
+     "Example:\n  supsync agent --config /etc/supsync.yaml\n",
+     sup_cmd_agent},
+    {"config", "check --config FILE", "validate a configuration and print what is in effect",
+     "Reads the configuration as the agent would and prints it with all defaults.\n\n"
+     "Options:\n  --config FILE        the configuration (YAML)\n\n"
+     "Exit status:\n  0 fine, 2 bad configuration (file, line and key are named)\n\n"
+     "Example:\n  supsync config check --config /etc/supsync.yaml\n",
+     sup_cmd_config},
+    {"check", "ADDRESS...|-", "may these addresses be mailed?",
+     "Says allow, block or unknown for each address. \"-\" reads addresses from standard input,\n"
+     "one a line.\n\n"
+     "Options:\n" COMMON "\n"
+     "Exit status:\n  0 all allowed, 1 any blocked, 3 any unknown or no agent, 2 wrong usage\n\n"
+     "Examples:\n  supsync check someone@example.com\n"
+     "  supsync check --output json - < addresses.txt\n",
+     sup_cmd_check},
+    {"suppress", "ADDRESS...|- --reason R --note TEXT", "suppress addresses in every Region",
+     "Records an operator's decision; every Region's SES list follows.\n\n"
+     "Options:\n"
+     "  --reason R           bounce, complaint or manual\n"
+     "  --note TEXT          why, for those who ask later\n"
+     "  --expires DURATION   ends by itself, such as 12h or 30d (default: never)\n" COMMON "\n"
+     "Exit status:\n  0 all done, 1 any refused, 3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync suppress a@example.com --reason manual --note \"asked by phone\"\n",
+     sup_cmd_suppress},
+    {"clear", "ADDRESS...|- --note TEXT [--force]", "end suppressions in every Region",
+     "Clears what is recorded of the addresses, everywhere, in every spelling.\n\n"
+     "Options:\n"
+     "  --note TEXT          why, for those who ask later\n"
+     "  --force              clear complaints, too\n" COMMON "\n"
+     "Exit status:\n  0 all done, 1 any refused (a complaint without --force, nothing known),\n"
+     "  3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync clear a@example.com --note \"mailbox exists again, ticket 4711\"\n",
+     sup_cmd_clear},
+    {"show", "ADDRESS", "everything that is known of an address",
+     "Shows the current decisions, every decision ever taken with its evidence, and what the\n"
+     "Region's SES list holds.\n\n"
+     "Options:\n" COMMON "\n"
+     "Exit status:\n  0 known, 1 not known or not an address, 3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync show a@example.com\n",
+     sup_cmd_show},
+    {"list", "[FILTER...]", "the set, sorted by address",
+     "Options:\n"
+     "  --domain D           only this domain\n"
+     "  --reason R           bounce or complaint\n"
+     "  --state S            suppressed or cleared\n"
+     "  --since T            decided at or after T: a time such as 2026-01-31T12:00:00Z, or how\n"
+     "                       long ago, such as 7d\n"
+     "  --until T            decided before T\n"
+     "  --region R           with evidence from this Region\n"
+     "  --limit N            at most N rows\n" COMMON "\n"
+     "Exit status:\n  0 all printed, 3 no agent or cut off, 2 wrong usage\n\n"
+     "Examples:\n  supsync list --state suppressed --domain example.com\n"
+     "  supsync list --since 24h --output json | jq -r .address\n",
+     sup_cmd_list},
+    {"status", "", "how the node, its peers and its queues are",
+     "Options:\n" COMMON "\n"
+     "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync status\n",
+     sup_cmd_status},
+    {"version", "", "the program's version", "Options:\n" COMMON, sup_cmd_version},
+    {"help", "[COMMAND]", "this overview, or help on a command", "Example:\n  supsync help check\n",
+     sup_cmd_help},
+};
+const size_t sup_commands_len = sizeof(sup_commands) / sizeof(sup_commands[0]);
+
+static const struct sup_command *find(const char *name)
+{
+    for (size_t i = 0; i < sup_commands_len; i++) {
+        if (strcmp(sup_commands[i].name, name) == 0)
+            return &sup_commands[i];
+    }
+    return NULL;
+}
+
+#define NAME_MAX_LEN 24
+
+/* Levenshtein's distance, row by row. Names are short. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_MAX_LEN + 1];
+    size_t nb = strlen(b);
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+        }
+    }
+    return row[nb];
+}
+
+static const char *nearest(const char *name)
+{
+    const char *best = NULL;
+    size_t best_distance = 4;
+    if (strlen(name) > NAME_MAX_LEN)
+        return NULL;
+    for (size_t i = 0; i < sup_commands_len; i++) {
+        size_t d = distance(name, sup_commands[i].name);
+        if (d < best_distance) {
+            best_distance = d;
+            best = sup_commands[i].name;
+        }
+    }
+    return best;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *near = nearest(name);
+    if (near != NULL)
+        return sup_cli_error(SUP_EXIT_USAGE, "%.40s: no such command: did you mean \"%s\"?", name,
+                             near);
+    return sup_cli_error(SUP_EXIT_USAGE, "%.40s: no such command: see supsync help", name);
+}
+
+int sup_cli_help(const char *name)
+{
+    if (name == NULL) {
+        printf("supsync makes an Amazon SES suppression hold in every Region.\n\n"
+               "Usage: supsync COMMAND [OPTION...]\n\nCommands:\n");
+        for (size_t i = 0; i < sup_commands_len; i++)
+            printf("  %-10s %s\n", sup_commands[i].name, sup_commands[i].summary);
+        printf("\n\"supsync help COMMAND\" says more about one.\n");
+        return SUP_EXIT_OK;
+    }
+    const struct sup_command *c = find(name);
+    if (c == NULL)
+        return unknown_command(name);
+    printf("Usage: supsync %s%s%s\n\n%s.\n\n%s", c->name, *c->usage ? " " : "", c->usage,
+           c->summary, c->help);
+    return SUP_EXIT_OK;
+}
+
+int sup_cli_main(int argc, char **argv)
+{
+    struct sup_cli cli = {0};
+    if (argc < 2) {
+        sup_cli_help(NULL);
+        return SUP_EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    else if (strcmp(name, "--version") == 0)
+        name = "version";
+    cli.command = find(name);
+    if (cli.command == NULL)
+        return unknown_command(name);
+    int status = cli.command->run(&cli, argc - 1, argv + 1);
+    sup_transport_free(cli.transport);
+    /* A full disk or a closed pipe must not look like success. */
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return sup_cli_error(SUP_EXIT_UNKNOWN, "standard output: cannot be written");
+    return status;
+}
