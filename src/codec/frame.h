@@ -12,8 +12,8 @@
  *
  *   u32 length of the body │ u16 type │ u16 flags │ u64 checksum │ body
  *
- * big endian; the checksum is XXH3-64 over type, flags and the body as it travels. Pure, no I/O;
- * encoder and decoder are each used by one thread at a time. */
+ * big endian; the checksum is XXH3-64 of the body as it travels, seeded with type and flags.
+ * Pure, no I/O; encoder and decoder are each used by one thread at a time. */
 
 #define SUP_FRAME_HEADER   16
 #define SUP_FRAME_BODY_MAX (4U << 20) /* as it travels and after decompression */

@@ -76,6 +76,9 @@ int sup_link_send(struct sup_link *l, struct sup_slice frame, int64_t timeout_ms
 int sup_link_post(struct sup_link *l, struct sup_slice frame);
 /* Waits until all queued frames are handed to the operating system. */
 int sup_link_flush(struct sup_link *l, int64_t timeout_ms);
+/* The polite close: all calls end at once as after sup_link_close, queued bulk frames are dropped,
+ * but what was posted still leaves (sup_link_flush waits for it). Any thread; does not block. */
+void sup_link_drain(struct sup_link *l, int code, const char *reason);
 
 /* Receiving: one thread at a time. *out is valid until the next call. SUP_ETIMEDOUT leaves the link
  * as it was. A malformed frame closes the link. */

@@ -1,0 +1,229 @@
+#include "mesh/session_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a refused peer may take to hang up after our REFUSE. Closing earlier, with bytes of its
+ * unread, would make TCP reset the connection and could destroy the REFUSE on its way. */
+#define REFUSE_LINGER_MS 500
+
+int sup_mesh_frame(const struct sup_mesh_msg *msg, struct sup_buf *frame, struct sup_err *err)
+{
+    struct sup_mesh_mem *mem = sup_mesh_mem_new();
+    struct sup_buf body;
+
+    if (!mem)
+        return sup_err_set(err, SUP_ENOMEM, "no memory for a message");
+    sup_buf_init(&body, SUP_FRAME_BODY_MAX);
+    int rc = sup_mesh_msg_encode(msg, mem, &body, err);
+    if (rc == SUP_OK)
+        rc = sup_frame_encode((uint16_t)msg->type, 0, sup_buf_slice(&body), frame);
+    if (rc == SUP_ENOMEM || rc == SUP_ELIMIT)
+        (void)sup_err_set(err, rc, "%s does not fit a frame", sup_frame_type_name(msg->type));
+    sup_buf_fini(&body);
+    sup_mesh_mem_free(mem);
+    return rc;
+}
+
+static int post(struct sup_link *link, const struct sup_mesh_msg *msg, struct sup_err *err)
+{
+    struct sup_buf frame;
+
+    sup_buf_init(&frame, SUP_FRAME_HEADER + SUP_MESH_HELLO_MAX);
+    int rc = sup_mesh_frame(msg, &frame, err);
+    if (rc == SUP_OK) {
+        rc = sup_link_post(link, sup_buf_slice(&frame));
+        if (rc != SUP_OK && sup_link_error(link, err) == SUP_OK)
+            (void)sup_err_set(err, rc, "cannot send %s", sup_frame_type_name(msg->type));
+    }
+    sup_buf_fini(&frame);
+    return rc;
+}
+
+static int post_hello(struct sup_link *link, const struct sup_session_local *local,
+                      struct sup_mesh_msg *msg, struct sup_err *err)
+{
+    struct sup_hello *h = &msg->u.hello;
+
+    memset(msg, 0, sizeof(*msg));
+    msg->type = SUP_FRAME_HELLO;
+    h->min_version = SUP_MESH_VERSION_MIN;
+    h->max_version = SUP_MESH_VERSION_MAX;
+    h->features = local->features;
+    /* A name that is too long is cut here and refused by the encoder only if empty; the
+     * configuration bounds both. */
+    (void)strncpy(h->cluster, local->cluster, SUP_MESH_NAME_MAX);
+    (void)strncpy(h->node, local->node, SUP_MESH_NAME_MAX);
+    h->node_id = local->node_id;
+    h->drift_limit_ms = local->drift_limit_ms;
+    h->key_check = local->key_check;
+    h->wall_ms = sup_wall_ms();
+    local->state(local->arg, &h->incarnation, &h->vv);
+    return post(link, msg, err);
+}
+
+static int refusal(enum sup_refusal why, enum sup_refusal *out)
+{
+    *out = why;
+    return why == SUP_REFUSED_VERSION ? SUP_EVERSION
+           : why == SUP_REFUSED_NAME || why == SUP_REFUSED_SELF || why == SUP_REFUSED_IDENTITY
+               ? SUP_EAUTH
+               : SUP_EINPUT;
+}
+
+static int check_name(const struct sup_hello *peer, const struct sup_session_local *local,
+                      const char *expected, enum sup_refusal *out, struct sup_err *err)
+{
+    if (expected && strcmp(peer->node, expected) != 0)
+        return sup_err_set(err, refusal(SUP_REFUSED_NAME, out),
+                           "node %s answers where %s was dialled", peer->node, expected);
+    if (!expected && !local->known(local->arg, peer->node))
+        return sup_err_set(err, refusal(SUP_REFUSED_NAME, out),
+                           "node %s is not among the configured peers of %s", peer->node,
+                           local->node);
+    return SUP_OK;
+}
+
+int sup_hello_check(const struct sup_hello *peer, const struct sup_session_local *local,
+                    const char *expected, enum sup_refusal *out, struct sup_err *err)
+{
+    if (strcmp(peer->cluster, local->cluster) != 0)
+        return sup_err_set(err, refusal(SUP_REFUSED_CLUSTER, out), "cluster is %s, not %s",
+                           peer->cluster, local->cluster);
+    if (peer->min_version > SUP_MESH_VERSION_MAX || peer->max_version < SUP_MESH_VERSION_MIN)
+        return sup_err_set(err, refusal(SUP_REFUSED_VERSION, out),
+                           "protocol versions %" PRIu32 " to %" PRIu32 ", here %d to %d",
+                           peer->min_version, peer->max_version, SUP_MESH_VERSION_MIN,
+                           SUP_MESH_VERSION_MAX);
+    if (peer->node_id == local->node_id)
+        return sup_err_set(err, refusal(SUP_REFUSED_SELF, out),
+                           "node %s has the id of this node: it was dialled by its own "
+                           "address, or runs on a copy of its data directory",
+                           peer->node);
+    if (peer->key_check != local->key_check)
+        return sup_err_set(err, refusal(SUP_REFUSED_KEY, out), "the address hash key differs");
+    if (peer->drift_limit_ms != local->drift_limit_ms)
+        return sup_err_set(err, refusal(SUP_REFUSED_DRIFT, out),
+                           "max_clock_drift is %" PRIu64 " ms, here %" PRIu64 " ms",
+                           peer->drift_limit_ms, local->drift_limit_ms);
+    return check_name(peer, local, expected, out, err);
+}
+
+static void count_refusal(enum sup_refusal why)
+{
+    struct sup_buf labels;
+
+    sup_buf_init(&labels, 128);
+    sup_metric_label(&labels, "reason", sup_refusal_name(why));
+    sup_metric_add(sup_metric("supsync_mesh_refusals_total", sup_buf_str(&labels), SUP_COUNTER,
+                              "Peers refused at HELLO or for a broken frame, by reason"),
+                   1);
+    sup_buf_fini(&labels);
+}
+
+/* Tells the peer, logs, and waits a little for it to have read that. */
+static void refuse(struct sup_link *link, enum sup_refusal why, const char *reason)
+{
+    struct sup_mesh_msg *msg = calloc(1, sizeof(*msg));
+    int64_t deadline = sup_mono_ms() + REFUSE_LINGER_MS;
+    struct sup_frame frame;
+    int64_t left;
+
+    count_refusal(why);
+    sup_log_warn("mesh", "peer refused", SUP_S("address", sup_link_peer(link)),
+                 SUP_S("why", sup_refusal_name(why)), SUP_S("reason", reason));
+    if (!msg)
+        return;
+    msg->type = SUP_FRAME_REFUSE;
+    msg->u.goodbye.code = why;
+    (void)strncpy(msg->u.goodbye.reason, reason, SUP_MESH_REASON_MAX);
+    if (post(link, msg, NULL) == SUP_OK)
+        (void)sup_link_flush(link, REFUSE_LINGER_MS);
+    while ((left = deadline - sup_mono_ms()) > 0 &&
+           sup_link_recv(link, left, &frame, NULL) == SUP_OK)
+        ;
+    free(msg);
+}
+
+/* The first frame of the peer: its HELLO, or its REFUSE. */
+static int recv_hello(struct sup_link *link, int64_t deadline, struct sup_mesh_mem *mem,
+                      struct sup_mesh_msg *msg, struct sup_err *err)
+{
+    struct sup_frame frame;
+    int64_t left = deadline - sup_mono_ms();
+    int rc = sup_link_recv(link, left > 0 ? left : 0, &frame, err);
+
+    if (rc == SUP_ETIMEDOUT)
+        return sup_err_set(err, rc, "no HELLO within %d ms", SUP_HELLO_TIMEOUT_MS);
+    if (rc != SUP_OK)
+        return rc;
+    if (frame.type != SUP_FRAME_HELLO && frame.type != SUP_FRAME_REFUSE)
+        return sup_err_set(err, SUP_ECORRUPT, "first frame is %s (type %u), not HELLO",
+                           sup_frame_type_name(frame.type), frame.type);
+    rc = sup_mesh_msg_decode(frame.type, frame.body, mem, msg, err);
+    if (rc != SUP_OK || frame.type == SUP_FRAME_HELLO)
+        return rc;
+    sup_log_warn("mesh", "refused by peer", SUP_S("address", sup_link_peer(link)),
+                 SUP_S("why", sup_refusal_name(msg->u.goodbye.code)),
+                 SUP_S("reason", msg->u.goodbye.reason));
+    return sup_err_set(err, SUP_EAUTH, "refused by peer: %s", msg->u.goodbye.reason);
+}
+
+static int exchange(struct sup_link *link, const struct sup_session_local *local,
+                    const char *expected, struct sup_mesh_mem *mem, struct sup_mesh_msg *msg,
+                    struct sup_err *err)
+{
+    int64_t deadline = sup_mono_ms() + SUP_HELLO_TIMEOUT_MS;
+    enum sup_refusal why = SUP_REFUSED_OTHER;
+    int rc = expected ? post_hello(link, local, msg, err) : SUP_OK;
+
+    if (rc == SUP_OK)
+        rc = recv_hello(link, deadline, mem, msg, err);
+    if (rc == SUP_EAUTH || rc == SUP_ECLOSED || rc == SUP_ETIMEDOUT || rc == SUP_EAGAIN)
+        return rc; /* nobody there to refuse, or it refused us */
+    if (rc != SUP_OK) {
+        refuse(link, SUP_REFUSED_PROTOCOL, err->msg);
+        return rc;
+    }
+    /* The engine ends a handshake that it cannot verify; asked once more, since all rests on it. */
+    if (sup_link_is_tls(link) && !sup_link_verified(link))
+        rc = sup_err_set(err, refusal(SUP_REFUSED_IDENTITY, &why), "certificate not verified");
+    else
+        rc = sup_hello_check(&msg->u.hello, local, expected, &why, err);
+    if (rc != SUP_OK)
+        refuse(link, why, err->msg);
+    return rc;
+}
+
+int sup_hello_exchange(struct sup_link *link, const struct sup_session_local *local,
+                       const char *expected, struct sup_hello *peer, struct sup_err *err)
+{
+    struct sup_mesh_mem *mem = sup_mesh_mem_new();
+    struct sup_mesh_msg *msg = malloc(sizeof(*msg));
+    struct sup_err own = {0};
+    int rc = SUP_ENOMEM;
+
+    if (!mem || !msg) {
+        (void)sup_err_set(&own, rc, "no memory for HELLO");
+        goto out;
+    }
+    sup_link_set_body_max(link, SUP_MESH_HELLO_MAX);
+    rc = exchange(link, local, expected, mem, msg, &own);
+    if (rc == SUP_OK) {
+        *peer = msg->u.hello;
+        if (!expected)
+            rc = post_hello(link, local, msg, &own);
+        sup_link_set_body_max(link, SUP_FRAME_BODY_MAX);
+    }
+out:
+    if (rc != SUP_OK)
+        (void)sup_err_set(err, rc, "%s: %s", sup_link_peer(link), own.msg);
+    free(msg);
+    sup_mesh_mem_free(mem);
+    return rc;
+}
