@@ -24,7 +24,7 @@ enum { EXIT_CLEAN = 0, EXIT_TROUBLE = 1, EXIT_CONFIG = 2 };
 struct agent {
     const char *config_path;
     struct sup_config config;
-    struct sup_http *http;
+    struct sup_httpd *http;
     struct sup_service *service;
 };
 
@@ -84,7 +84,7 @@ static void reload(struct agent *a)
     snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, sup_mono_ns() / 1000);
     sup_notify(state);
     reload_config(a);
-    if (sup_http_reload(a->http, &err) != SUP_OK)
+    if (sup_httpd_reload(a->http, &err) != SUP_OK)
         sup_log_error("agent", "the old tokens stay", SUP_S("error", err.msg));
     sup_notify("READY=1");
     sup_log_info("agent", "reloaded");
@@ -150,7 +150,7 @@ static void drain(struct agent *a)
     sup_notify("STOPPING=1");
     if (sup_thread_start(&guard, "drain-guard", guard_drain, NULL) == SUP_OK)
         pthread_detach(guard);
-    sup_http_stop(a->http);
+    sup_httpd_stop(a->http);
     sup_service_stop(a->service);
 }
 
@@ -158,15 +158,15 @@ static int start(struct agent *a)
 {
     struct sup_err err = {0};
     const struct sup_options *o = &a->config.options;
-    int rc = sup_http_start(o, &a->http, &err);
+    int rc = sup_httpd_start(o, &a->http, &err);
     if (rc == SUP_OK) {
         sup_log_info("agent", "starting", SUP_S("version", SUPSYNC_VERSION), SUP_S("node", o->node),
                      SUP_S("region", o->region), SUP_S("socket", o->admin.socket),
-                     SUP_I("port", sup_http_port(a->http)));
+                     SUP_I("port", sup_httpd_port(a->http)));
         rc = sup_service_start(o, &a->service, &err);
     }
     if (rc == SUP_OK) {
-        sup_http_attach(a->http, a->service);
+        sup_httpd_attach(a->http, a->service);
         return EXIT_CLEAN;
     }
     sup_log_error("agent", "cannot start", SUP_S("error", err.msg),
@@ -194,9 +194,9 @@ int sup_agent_run(const char *config_path)
         drain(&a);
         sup_log_info("agent", "stopped");
     } else if (a.http != NULL) {
-        sup_http_stop(a.http);
+        sup_httpd_stop(a.http);
     }
-    sup_http_free(a.http);
+    sup_httpd_free(a.http);
     if (a.service != NULL)
         sup_service_free(a.service);
     sup_config_fini(&a.config);

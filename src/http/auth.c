@@ -162,16 +162,16 @@ static bool host_is_local(const char *host)
 /* Loopback TCP has no lock of its own, and a browser on this machine will carry any web page's
  * requests to it. So: the page's own name must not resolve to us (Host; DNS rebinding), and a page
  * of another origin is refused (Origin). */
-static bool check_browser(struct sup_http_req *req)
+static bool check_browser(struct sup_httpd_req *req)
 {
     const char *host =
         MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
     const char *origin =
         MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
     if (host == NULL || !host_is_local(host)) {
-        sup_http_problem(req, MHD_HTTP_FORBIDDEN, "auth",
-                         "the Host header does not name this machine: use 127.0.0.1, or configure "
-                         "admin.tokens_file");
+        sup_httpd_problem(req, MHD_HTTP_FORBIDDEN, "auth",
+                          "the Host header does not name this machine: use 127.0.0.1, or configure "
+                          "admin.tokens_file");
         return false;
     }
     if (origin == NULL)
@@ -179,12 +179,12 @@ static bool check_browser(struct sup_http_req *req)
     const char *authority = strstr(origin, "://");
     if (authority != NULL && strcasecmp(authority + 3, host) == 0)
         return true;
-    sup_http_problem(req, MHD_HTTP_FORBIDDEN, "auth",
-                     "requests made by web pages of another origin are refused");
+    sup_httpd_problem(req, MHD_HTTP_FORBIDDEN, "auth",
+                      "requests made by web pages of another origin are refused");
     return false;
 }
 
-bool sup_auth_check(struct sup_http_req *req, const struct sup_tokens *tokens)
+bool sup_auth_check(struct sup_httpd_req *req, const struct sup_tokens *tokens)
 {
     static const char scheme[] = "Bearer ";
     if (!req->tcp)
@@ -201,7 +201,7 @@ bool sup_auth_check(struct sup_http_req *req, const struct sup_tokens *tokens)
             return true;
         }
     }
-    sup_http_problem(req, MHD_HTTP_UNAUTHORIZED, "auth",
-                     "send Authorization: Bearer TOKEN with a token of admin.tokens_file");
+    sup_httpd_problem(req, MHD_HTTP_UNAUTHORIZED, "auth",
+                      "send Authorization: Bearer TOKEN with a token of admin.tokens_file");
     return false;
 }

@@ -20,6 +20,6 @@ bool sup_tokens_match(const struct sup_tokens *t, const char *token, char *name,
 bool sup_tokens_needed(const struct sup_tokens *t);
 
 /* False after having answered 401 or 403. */
-bool sup_auth_check(struct sup_http_req *req, const struct sup_tokens *tokens);
+bool sup_auth_check(struct sup_httpd_req *req, const struct sup_tokens *tokens);
 
 #endif

@@ -16,14 +16,15 @@ static struct sup_watched *watched(struct MHD_Connection *c)
     return info != NULL ? info->socket_context : NULL;
 }
 
-void sup_http_on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
-                            enum MHD_ConnectionNotificationCode what)
+void sup_httpd_on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
+                             enum MHD_ConnectionNotificationCode what)
 {
-    struct sup_http_side *side = cls;
+    struct sup_httpd_side *side = cls;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *socket_context = sup_watch_add(side->server->watch, info->connect_fd, SUP_HTTP_REQUEST_MS);
+        *socket_context =
+            sup_watch_add(side->server->watch, info->connect_fd, SUP_HTTPD_REQUEST_MS);
     } else {
         sup_watched_remove(*socket_context);
         *socket_context = NULL;
@@ -31,10 +32,10 @@ void sup_http_on_connection(void *cls, struct MHD_Connection *c, void **socket_c
 }
 
 /* MHD hands the target over as it was sent, before its own lenient decoding. */
-void *sup_http_on_target(void *cls, const char *target, struct MHD_Connection *c)
+void *sup_httpd_on_target(void *cls, const char *target, struct MHD_Connection *c)
 {
-    struct sup_http_side *side = cls;
-    struct sup_http_req *req = sup_http_req_new(side->server, side->tcp, target);
+    struct sup_httpd_side *side = cls;
+    struct sup_httpd_req *req = sup_httpd_req_new(side->server, side->tcp, target);
     if (req != NULL) {
         req->connection = c;
         atomic_fetch_add(&side->server->inside, 1);
@@ -42,23 +43,23 @@ void *sup_http_on_target(void *cls, const char *target, struct MHD_Connection *c
     return req;
 }
 
-void sup_http_on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
-                           enum MHD_RequestTerminationCode how)
+void sup_httpd_on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
+                            enum MHD_RequestTerminationCode how)
 {
-    struct sup_http_side *side = cls;
-    struct sup_http_req *req = *con_cls;
+    struct sup_httpd_side *side = cls;
+    struct sup_httpd_req *req = *con_cls;
     (void)how;
     if (req == NULL)
         return;
     if (req->stream != NULL)
-        sup_stream_drop(req->stream);
-    sup_http_req_free(req);
+        sup_reply_stream_drop(req->stream);
+    sup_httpd_req_free(req);
     *con_cls = NULL;
     atomic_fetch_sub(&side->server->inside, 1);
-    sup_watched_expect(watched(c), SUP_HTTP_IDLE_S * 1000);
+    sup_watched_expect(watched(c), SUP_HTTPD_IDLE_S * 1000);
 }
 
-static void add_headers(struct sup_http_req *req, struct MHD_Response *r)
+static void add_headers(struct sup_httpd_req *req, struct MHD_Response *r)
 {
     char seconds[12];
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, req->type);
@@ -88,17 +89,17 @@ static void count_answer(unsigned status)
     sup_metric_add(m, 1);
 }
 
-static enum MHD_Result reply(struct sup_http_req *req)
+static enum MHD_Result reply(struct sup_httpd_req *req)
 {
     struct MHD_Response *r;
     if (req->out.failed) {
         sup_buf_reset(&req->out);
-        sup_http_problem(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "limit",
-                         "the answer is larger than %d MiB: ask for less",
-                         SUP_HTTP_REPLY_MAX / (1024 * 1024));
+        sup_httpd_problem(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "limit",
+                          "the answer is larger than %d MiB: ask for less",
+                          SUP_HTTPD_REPLY_MAX / (1024 * 1024));
     }
     if (req->stream != NULL) {
-        r = sup_stream_response(req);
+        r = sup_reply_stream_response(req);
     } else {
         size_t n = req->out.n;
         char *body = n > 0 ? sup_buf_steal(&req->out) : NULL;
@@ -120,22 +121,22 @@ static enum MHD_Result reply(struct sup_http_req *req)
 
 static void *run_slow(void *arg)
 {
-    struct sup_http_req *req = arg;
-    struct sup_http *server = req->server;
+    struct sup_httpd_req *req = arg;
+    struct sup_httpd *server = req->server;
     struct MHD_Connection *c = req->connection;
     req->route->run(req);
     /* After this the request belongs to MHD's thread again. */
     MHD_resume_connection(c);
-    sup_http_job_end(server);
+    sup_httpd_job_end(server);
     return NULL;
 }
 
-static enum MHD_Result start_slow(struct sup_http_req *req)
+static enum MHD_Result start_slow(struct sup_httpd_req *req)
 {
     pthread_t t;
-    if (!sup_http_job_begin(req->server)) {
-        sup_http_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
-                         "too many long requests are being answered: try again");
+    if (!sup_httpd_job_begin(req->server)) {
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
+                          "too many long requests are being answered: try again");
         req->retry_after_s = 1;
         return reply(req);
     }
@@ -145,9 +146,9 @@ static enum MHD_Result start_slow(struct sup_http_req *req)
         pthread_detach(t);
         return MHD_YES;
     }
-    sup_http_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again", "no thread to be had: try again");
+    sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again", "no thread to be had: try again");
     MHD_resume_connection(req->connection);
-    sup_http_job_end(req->server);
+    sup_httpd_job_end(req->server);
     return MHD_YES;
 }
 
@@ -156,22 +157,22 @@ static enum MHD_Result start_slow(struct sup_http_req *req)
 static bool body_is_too_long(struct MHD_Connection *c)
 {
     const char *s = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return s != NULL && strtoull(s, NULL, 10) > SUP_HTTP_BODY_MAX;
+    return s != NULL && strtoull(s, NULL, 10) > SUP_HTTPD_BODY_MAX;
 }
 
-static void too_long(struct sup_http_req *req)
+static void too_long(struct sup_httpd_req *req)
 {
-    sup_http_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, "limit", "a body has at most %d bytes",
-                     SUP_HTTP_BODY_MAX);
+    sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, "limit", "a body has at most %d bytes",
+                      SUP_HTTPD_BODY_MAX);
 }
 
 /* Everything that can be refused before the body is read. */
-static bool accept_request(struct sup_http_req *req, const char *method)
+static bool accept_request(struct sup_httpd_req *req, const char *method)
 {
     struct sup_err err = {0};
-    struct sup_http *h = req->server;
-    if (sup_http_req_parse(req, &err) != SUP_OK) {
-        sup_http_fail(req, &err);
+    struct sup_httpd *h = req->server;
+    if (sup_httpd_req_parse(req, &err) != SUP_OK) {
+        sup_httpd_fail(req, &err);
         return false;
     }
     req->route = sup_route_find(req, method);
@@ -190,7 +191,7 @@ static bool accept_request(struct sup_http_req *req, const char *method)
     return false;
 }
 
-static enum MHD_Result take_body(struct sup_http_req *req, const char *upload, size_t *n)
+static enum MHD_Result take_body(struct sup_httpd_req *req, const char *upload, size_t *n)
 {
     sup_buf_add(&req->body, upload, *n);
     /* MHD lets an answer wait only for the end of the body, so a chunked one that goes on and on is
@@ -198,20 +199,20 @@ static enum MHD_Result take_body(struct sup_http_req *req, const char *upload, s
     if (req->body.failed)
         req->discarded += *n;
     *n = 0;
-    return req->discarded > 4 * SUP_HTTP_BODY_MAX ? MHD_NO : MHD_YES;
+    return req->discarded > 4 * SUP_HTTPD_BODY_MAX ? MHD_NO : MHD_YES;
 }
 
-static enum MHD_Result run_route(struct sup_http_req *req)
+static enum MHD_Result run_route(struct sup_httpd_req *req)
 {
     sup_watched_hold(watched(req->connection));
     req->service = atomic_load(&req->server->service);
-    if (sup_http_is_stopping(req->server))
+    if (sup_httpd_is_stopping(req->server))
         req->service = NULL;
     if (req->body.failed) {
         too_long(req);
     } else if (req->service == NULL && !req->route->early) {
-        sup_http_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
-                         "the agent is starting or stopping: try again");
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
+                          "the agent is starting or stopping: try again");
         req->retry_after_s = 1;
     } else if (req->route->slow) {
         return start_slow(req);
@@ -221,11 +222,11 @@ static enum MHD_Result run_route(struct sup_http_req *req)
     return reply(req);
 }
 
-enum MHD_Result sup_http_on_request(void *cls, struct MHD_Connection *c, const char *url,
-                                    const char *method, const char *version, const char *upload,
-                                    size_t *upload_n, void **con_cls)
+enum MHD_Result sup_httpd_on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                     const char *method, const char *version, const char *upload,
+                                     size_t *upload_n, void **con_cls)
 {
-    struct sup_http_req *req = *con_cls;
+    struct sup_httpd_req *req = *con_cls;
     (void)cls;
     (void)c;
     (void)url;

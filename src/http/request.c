@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct sup_http_req *sup_http_req_new(struct sup_http *server, bool tcp, const char *target)
+struct sup_httpd_req *sup_httpd_req_new(struct sup_httpd *server, bool tcp, const char *target)
 {
-    struct sup_http_req *req = calloc(1, sizeof(*req));
+    struct sup_httpd_req *req = calloc(1, sizeof(*req));
     if (req == NULL)
         return NULL;
     req->target = strdup(target);
@@ -22,13 +22,13 @@ struct sup_http_req *sup_http_req_new(struct sup_http *server, bool tcp, const c
     req->rest = "";
     req->token = "";
     req->path = req->target;
-    sup_buf_init(&req->body, SUP_HTTP_BODY_MAX);
-    sup_buf_init(&req->out, SUP_HTTP_REPLY_MAX);
+    sup_buf_init(&req->body, SUP_HTTPD_BODY_MAX);
+    sup_buf_init(&req->out, SUP_HTTPD_REPLY_MAX);
     sup_buf_init(&req->allow, 100);
     return req;
 }
 
-void sup_http_req_free(struct sup_http_req *req)
+void sup_httpd_req_free(struct sup_httpd_req *req)
 {
     if (req == NULL)
         return;
@@ -66,7 +66,7 @@ int sup_percent_decode(char *s, size_t *n)
     return SUP_OK;
 }
 
-static int add_param(struct sup_http_req *req, char *text, struct sup_err *err)
+static int add_param(struct sup_httpd_req *req, char *text, struct sup_err *err)
 {
     char *eq = strchr(text, '=');
     char *value = eq != NULL ? eq + 1 : text + strlen(text);
@@ -75,22 +75,22 @@ static int add_param(struct sup_http_req *req, char *text, struct sup_err *err)
 
     if (name_len == 0)
         return sup_err_set(err, SUP_EINPUT, "a query parameter has no name");
-    if (req->n_params == SUP_HTTP_PARAMS_MAX)
-        return sup_err_set(err, SUP_EINPUT, "more than %d query parameters", SUP_HTTP_PARAMS_MAX);
+    if (req->n_params == SUP_HTTPD_PARAMS_MAX)
+        return sup_err_set(err, SUP_EINPUT, "more than %d query parameters", SUP_HTTPD_PARAMS_MAX);
     if (sup_percent_decode(text, &name_len) != SUP_OK ||
         sup_percent_decode(value, &value_len) != SUP_OK)
         return sup_err_set(err, SUP_EINPUT,
                            "bad percent encoding in the query: use %%XX, and no %%00");
     text[name_len] = '\0';
     value[value_len] = '\0';
-    if (sup_http_req_param(req, text) != NULL)
+    if (sup_httpd_req_param(req, text) != NULL)
         return sup_err_set(err, SUP_EINPUT, "a query parameter is given twice");
     req->params[req->n_params++] =
-        (struct sup_http_param){.name = text, .value = value, .value_len = value_len};
+        (struct sup_httpd_param){.name = text, .value = value, .value_len = value_len};
     return SUP_OK;
 }
 
-int sup_http_req_parse(struct sup_http_req *req, struct sup_err *err)
+int sup_httpd_req_parse(struct sup_httpd_req *req, struct sup_err *err)
 {
     char *query = strchr(req->target, '?');
     if (req->target[0] != '/')
@@ -112,7 +112,7 @@ int sup_http_req_parse(struct sup_http_req *req, struct sup_err *err)
     return SUP_OK;
 }
 
-const struct sup_http_param *sup_http_req_param(const struct sup_http_req *req, const char *name)
+const struct sup_httpd_param *sup_httpd_req_param(const struct sup_httpd_req *req, const char *name)
 {
     for (size_t i = 0; i < req->n_params; i++) {
         if (strcmp(req->params[i].name, name) == 0)
@@ -138,16 +138,16 @@ static void join(const char *const *known, struct sup_buf *out)
         sup_buf_addf(out, "%s%s", out->n > 0 ? ", " : "", *known);
 }
 
-bool sup_http_req_only(struct sup_http_req *req, const char *const *known)
+bool sup_httpd_req_only(struct sup_httpd_req *req, const char *const *known)
 {
     for (size_t i = 0; i < req->n_params; i++) {
         if (is_known(known, req->params[i].name))
             continue;
         struct sup_buf names;
         join(known, &names);
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input", "unknown query parameter%s%s",
-                         names.n > 0 ? ": use one of " : ": this route takes none",
-                         sup_buf_str(&names));
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "unknown query parameter%s%s",
+                          names.n > 0 ? ": use one of " : ": this route takes none",
+                          sup_buf_str(&names));
         sup_buf_fini(&names);
         return false;
     }
@@ -156,7 +156,7 @@ bool sup_http_req_only(struct sup_http_req *req, const char *const *known)
 
 /* A web page of another site can send a form or plain text to a port of this machine, but not
  * application/json without asking first (Fetch standard, "CORS-safelisted request-header"). */
-static bool is_json_type(struct sup_http_req *req)
+static bool is_json_type(struct sup_httpd_req *req)
 {
     static const char want[] = "application/json";
     const char *type =
@@ -167,23 +167,23 @@ static bool is_json_type(struct sup_http_req *req)
     return *type == '\0' || *type == ';' || *type == ' ';
 }
 
-json_t *sup_http_req_json(struct sup_http_req *req, const char *const *known)
+json_t *sup_httpd_req_json(struct sup_httpd_req *req, const char *const *known)
 {
     json_error_t where;
     const char *name;
     json_t *value;
 
     if (!is_json_type(req)) {
-        sup_http_problem(req, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "input",
-                         "send the body as JSON with Content-Type: application/json");
+        sup_httpd_problem(req, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "input",
+                          "send the body as JSON with Content-Type: application/json");
         return NULL;
     }
     json_t *body = json_loadb(req->body.n > 0 ? (const char *)req->body.p : "", req->body.n,
                               JSON_REJECT_DUPLICATES, &where);
     if (!json_is_object(body)) {
         json_decref(body);
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input", "the body is not a JSON object%s%s",
-                         body == NULL ? ": " : "", body == NULL ? where.text : "");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "the body is not a JSON object%s%s",
+                          body == NULL ? ": " : "", body == NULL ? where.text : "");
         return NULL;
     }
     json_object_foreach(body, name, value)
@@ -192,8 +192,8 @@ json_t *sup_http_req_json(struct sup_http_req *req, const char *const *known)
             continue;
         struct sup_buf names;
         join(known, &names);
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
-                         "unknown key in the body: use one of %s", sup_buf_str(&names));
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                          "unknown key in the body: use one of %s", sup_buf_str(&names));
         sup_buf_fini(&names);
         json_decref(body);
         return NULL;
@@ -201,7 +201,7 @@ json_t *sup_http_req_json(struct sup_http_req *req, const char *const *known)
     return body;
 }
 
-void sup_http_json(struct sup_http_req *req, unsigned status, json_t *value)
+void sup_httpd_json(struct sup_httpd_req *req, unsigned status, json_t *value)
 {
     char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
     json_decref(value);
@@ -224,8 +224,8 @@ static const char *title_of(unsigned status)
     return s != NULL ? s : "Error";
 }
 
-void sup_http_problem(struct sup_http_req *req, unsigned status, const char *code, const char *fmt,
-                      ...)
+void sup_httpd_problem(struct sup_httpd_req *req, unsigned status, const char *code,
+                       const char *fmt, ...)
 {
     char detail[SUP_ERR_MSG_MAX];
     va_list ap;
@@ -236,14 +236,14 @@ void sup_http_problem(struct sup_http_req *req, unsigned status, const char *cod
     size_t n = strlen(detail);
     while (n > 0 && !sup_utf8_valid(detail, n))
         n--;
-    sup_http_json(req, status,
-                  json_pack("{s:s, s:s, s:i, s:s, s:s%}", "type", "about:blank", "title",
-                            title_of(status), "status", (int)status, "code", code, "detail", detail,
-                            n));
+    sup_httpd_json(req, status,
+                   json_pack("{s:s, s:s, s:i, s:s, s:s%}", "type", "about:blank", "title",
+                             title_of(status), "status", (int)status, "code", code, "detail",
+                             detail, n));
     req->type = "application/problem+json";
 }
 
-void sup_http_fail(struct sup_http_req *req, const struct sup_err *err)
+void sup_httpd_fail(struct sup_httpd_req *req, const struct sup_err *err)
 {
     static const unsigned statuses[] = {
         [SUP_ENOTFOUND] = MHD_HTTP_NOT_FOUND,
@@ -263,5 +263,5 @@ void sup_http_fail(struct sup_http_req *req, const struct sup_err *err)
     unsigned status = MHD_HTTP_INTERNAL_SERVER_ERROR;
     if (err->code > 0 && err->code <= SUP_EBUG && statuses[err->code] != 0)
         status = statuses[err->code];
-    sup_http_problem(req, status, sup_code_name(err->code), "%s", err->msg);
+    sup_httpd_problem(req, status, sup_code_name(err->code), "%s", err->msg);
 }

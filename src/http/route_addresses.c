@@ -7,35 +7,35 @@
 
 static const char *const no_params[] = {NULL};
 
-void sup_route_show(struct sup_http_req *req)
+void sup_route_show(struct sup_httpd_req *req)
 {
     struct sup_shown shown;
     struct sup_err err = {0};
-    if (!sup_http_req_only(req, no_params))
+    if (!sup_httpd_req_only(req, no_params))
         return;
     if (sup_service_show(req->service, req->rest, req->rest_len, &shown, &err) != SUP_OK) {
-        sup_http_fail(req, &err);
+        sup_httpd_fail(req, &err);
         return;
     }
-    sup_http_json(req, MHD_HTTP_OK, sup_json_shown(&shown));
+    sup_httpd_json(req, MHD_HTTP_OK, sup_json_shown(&shown));
     sup_shown_fini(&shown);
 }
 
 /* A string of the body: "" when absent, NULL after having answered 400. */
-static const char *text_of(struct sup_http_req *req, const json_t *body, const char *key)
+static const char *text_of(struct sup_httpd_req *req, const json_t *body, const char *key)
 {
     const json_t *v = json_object_get(body, key);
     if (v == NULL || json_is_null(v))
         return "";
     if (!json_is_string(v)) {
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"%s\" is not a string", key);
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"%s\" is not a string", key);
         return NULL;
     }
     return json_string_value(v);
 }
 
 /* What suppress and clear have in common. The texts live as long as body. */
-static bool ruling_of(struct sup_http_req *req, const json_t *body, struct sup_ruling *r)
+static bool ruling_of(struct sup_httpd_req *req, const json_t *body, struct sup_ruling *r)
 {
     memset(r, 0, sizeof(*r));
     r->address = req->rest;
@@ -45,8 +45,8 @@ static bool ruling_of(struct sup_http_req *req, const json_t *body, struct sup_r
     if (r->note == NULL || r->actor == NULL)
         return false;
     if (*r->note == '\0') {
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
-                         "\"note\" is missing: say why, for those who ask later");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                          "\"note\" is missing: say why, for those who ask later");
         return false;
     }
     if (*r->actor == '\0')
@@ -54,42 +54,42 @@ static bool ruling_of(struct sup_http_req *req, const json_t *body, struct sup_r
     return true;
 }
 
-static bool suppress_of(struct sup_http_req *req, const json_t *body, struct sup_ruling *r)
+static bool suppress_of(struct sup_httpd_req *req, const json_t *body, struct sup_ruling *r)
 {
     const char *reason = text_of(req, body, "reason");
     const char *expires = reason != NULL ? text_of(req, body, "expires") : NULL;
     if (reason == NULL || expires == NULL)
         return false;
     if (!sup_class_parse(reason, &r->cls)) {
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
-                         "\"reason\" is missing or unknown: use bounce, complaint or manual");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                          "\"reason\" is missing or unknown: use bounce, complaint or manual");
         return false;
     }
     if (*expires != '\0' &&
         (sup_duration_parse(expires, &r->expires_in_ms) != SUP_OK || r->expires_in_ms <= 0)) {
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
-                         "\"expires\" is not a duration: use such as 12h or 30d");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                          "\"expires\" is not a duration: use such as 12h or 30d");
         return false;
     }
     return true;
 }
 
-static void answer(struct sup_http_req *req, const char *result)
+static void answer(struct sup_httpd_req *req, const char *result)
 {
     struct sup_address a;
     struct sup_err err;
     const char *key = req->rest;
     if (sup_address_parse(req->rest, req->rest_len, &a, &err) == SUP_OK)
         key = a.key;
-    sup_http_json(req, MHD_HTTP_OK, json_pack("{s:s, s:s}", "address", key, "result", result));
+    sup_httpd_json(req, MHD_HTTP_OK, json_pack("{s:s, s:s}", "address", key, "result", result));
 }
 
-void sup_route_suppress(struct sup_http_req *req)
+void sup_route_suppress(struct sup_httpd_req *req)
 {
     static const char *const known[] = {"reason", "note", "actor", "expires", NULL};
     struct sup_ruling r;
     struct sup_err err = {0};
-    json_t *body = sup_http_req_only(req, no_params) ? sup_http_req_json(req, known) : NULL;
+    json_t *body = sup_httpd_req_only(req, no_params) ? sup_httpd_req_json(req, known) : NULL;
 
     if (body == NULL)
         return;
@@ -97,17 +97,17 @@ void sup_route_suppress(struct sup_http_req *req)
         if (sup_service_suppress(req->service, &r, &err) == SUP_OK)
             answer(req, "suppressed");
         else
-            sup_http_fail(req, &err);
+            sup_httpd_fail(req, &err);
     }
     json_decref(body);
 }
 
-void sup_route_clear(struct sup_http_req *req)
+void sup_route_clear(struct sup_httpd_req *req)
 {
     static const char *const known[] = {"note", "actor", "force", NULL};
     struct sup_ruling r;
     struct sup_err err = {0};
-    json_t *body = sup_http_req_only(req, no_params) ? sup_http_req_json(req, known) : NULL;
+    json_t *body = sup_httpd_req_only(req, no_params) ? sup_httpd_req_json(req, known) : NULL;
 
     if (body == NULL)
         return;
@@ -115,11 +115,11 @@ void sup_route_clear(struct sup_http_req *req)
         const json_t *force = json_object_get(body, "force");
         r.force = json_is_true(force);
         if (force != NULL && !json_is_boolean(force))
-            sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"force\" is not true or false");
+            sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"force\" is not true or false");
         else if (sup_service_clear(req->service, &r, &err) == SUP_OK)
             answer(req, "cleared");
         else
-            sup_http_fail(req, &err);
+            sup_httpd_fail(req, &err);
     }
     json_decref(body);
 }

@@ -6,7 +6,7 @@
 
 enum outcome { ANSWERED, MALFORMED, UNANSWERED };
 
-static enum outcome check(struct sup_http_req *req, const char *address, size_t n,
+static enum outcome check(struct sup_httpd_req *req, const char *address, size_t n,
                           struct sup_check *out, struct sup_err *err)
 {
     if (req->service == NULL) {
@@ -24,22 +24,22 @@ static enum outcome check(struct sup_http_req *req, const char *address, size_t 
     return out->verdict == SUP_UNKNOWN ? UNANSWERED : ANSWERED;
 }
 
-void sup_route_check_one(struct sup_http_req *req)
+void sup_route_check_one(struct sup_httpd_req *req)
 {
     static const char *const known[] = {"address", NULL};
     struct sup_check c;
     struct sup_err err = {0};
 
-    if (!sup_http_req_only(req, known))
+    if (!sup_httpd_req_only(req, known))
         return;
-    const struct sup_http_param *address = sup_http_req_param(req, "address");
+    const struct sup_httpd_param *address = sup_httpd_req_param(req, "address");
     if (address == NULL) {
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input", "give ?address=");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "give ?address=");
         return;
     }
     enum outcome o = check(req, address->value, address->value_len, &c, &err);
     if (o == MALFORMED) {
-        sup_http_fail(req, &err);
+        sup_httpd_fail(req, &err);
         return;
     }
     req->status = o == ANSWERED ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
@@ -49,7 +49,7 @@ void sup_route_check_one(struct sup_http_req *req)
     sup_buf_add_byte(&req->out, '\n');
 }
 
-static void check_each(struct sup_http_req *req, const json_t *addresses)
+static void check_each(struct sup_httpd_req *req, const json_t *addresses)
 {
     size_t i;
     json_t *each;
@@ -73,16 +73,16 @@ static void check_each(struct sup_http_req *req, const json_t *addresses)
 
 /* Results come in the order of the addresses. A malformed one is "unknown" with its reason and does
  * not spoil the others. */
-void sup_route_check_many(struct sup_http_req *req)
+void sup_route_check_many(struct sup_httpd_req *req)
 {
     static const char *const none[] = {NULL};
     static const char *const known[] = {"addresses", NULL};
     size_t i;
     json_t *each;
 
-    if (!sup_http_req_only(req, none))
+    if (!sup_httpd_req_only(req, none))
         return;
-    json_t *body = sup_http_req_json(req, known);
+    json_t *body = sup_httpd_req_json(req, known);
     if (body == NULL)
         return;
     const json_t *addresses = json_object_get(body, "addresses");
@@ -95,11 +95,11 @@ void sup_route_check_many(struct sup_http_req *req)
         }
     }
     if (!ok)
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
-                         "\"addresses\" is not a list of strings");
-    else if (n > SUP_HTTP_BATCH_MAX)
-        sup_http_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, "limit",
-                         "%zu addresses are too many: send %d at a time", n, SUP_HTTP_BATCH_MAX);
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                          "\"addresses\" is not a list of strings");
+    else if (n > SUP_HTTPD_BATCH_MAX)
+        sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, "limit",
+                          "%zu addresses are too many: send %d at a time", n, SUP_HTTPD_BATCH_MAX);
     else
         check_each(req, addresses);
     json_decref(body);

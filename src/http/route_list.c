@@ -11,20 +11,20 @@
 static const char *const known[] = {"domain", "reason", "state", "since", "until",
                                     "region", "cursor", "limit", NULL};
 
-static const char *value_of(const struct sup_http_req *req, const char *name)
+static const char *value_of(const struct sup_httpd_req *req, const char *name)
 {
-    const struct sup_http_param *p = sup_http_req_param(req, name);
+    const struct sup_httpd_param *p = sup_httpd_req_param(req, name);
     return p != NULL ? p->value : "";
 }
 
-static bool bad(struct sup_http_req *req, const char *name, const char *use)
+static bool bad(struct sup_httpd_req *req, const char *name, const char *use)
 {
-    sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"%s\" is not allowed: use %s", name,
-                     use);
+    sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"%s\" is not allowed: use %s", name,
+                      use);
     return false;
 }
 
-static bool take_time(struct sup_http_req *req, const char *name, int64_t *out)
+static bool take_time(struct sup_httpd_req *req, const char *name, int64_t *out)
 {
     const char *s = value_of(req, name);
     *out = SUP_NO_TIME;
@@ -33,7 +33,7 @@ static bool take_time(struct sup_http_req *req, const char *name, int64_t *out)
     return bad(req, name, "an RFC 3339 time such as 2026-01-31T12:00:00Z");
 }
 
-static bool take_reason(struct sup_http_req *req, enum sup_reason *out)
+static bool take_reason(struct sup_httpd_req *req, enum sup_reason *out)
 {
     const char *s = value_of(req, "reason");
     *out = SUP_REASON_NONE;
@@ -46,7 +46,7 @@ static bool take_reason(struct sup_http_req *req, enum sup_reason *out)
     return true;
 }
 
-static bool take_state(struct sup_http_req *req, int *out)
+static bool take_state(struct sup_httpd_req *req, int *out)
 {
     const char *s = value_of(req, "state");
     *out = -1;
@@ -59,7 +59,7 @@ static bool take_state(struct sup_http_req *req, int *out)
     return true;
 }
 
-static bool take_limit(struct sup_http_req *req, uint64_t *out)
+static bool take_limit(struct sup_httpd_req *req, uint64_t *out)
 {
     const char *s = value_of(req, "limit");
     *out = 0;
@@ -71,13 +71,13 @@ static bool take_limit(struct sup_http_req *req, uint64_t *out)
     return true;
 }
 
-static bool take_filter(struct sup_http_req *req, struct sup_list_filter *f)
+static bool take_filter(struct sup_httpd_req *req, struct sup_list_filter *f)
 {
     memset(f, 0, sizeof(*f));
     f->domain = value_of(req, "domain");
     f->region = value_of(req, "region");
     f->after = value_of(req, "cursor");
-    return sup_http_req_only(req, known) && take_reason(req, &f->reason) &&
+    return sup_httpd_req_only(req, known) && take_reason(req, &f->reason) &&
            take_state(req, &f->state) && take_time(req, "since", &f->since_ms) &&
            take_time(req, "until", &f->until_ms) && take_limit(req, &f->limit);
 }
@@ -99,33 +99,33 @@ static bool add_row(void *arg, const struct sup_row *row)
     return !p->failed;
 }
 
-static void list_page(struct sup_http_req *req, struct sup_list_filter *f)
+static void list_page(struct sup_httpd_req *req, struct sup_list_filter *f)
 {
     struct page p = {.rows = json_array()};
     struct sup_err err = {0};
     bool more = false;
     if (f->limit == 0)
-        f->limit = SUP_HTTP_PAGE;
-    if (f->limit > SUP_HTTP_PAGE_MAX)
-        f->limit = SUP_HTTP_PAGE_MAX;
+        f->limit = SUP_HTTPD_PAGE;
+    if (f->limit > SUP_HTTPD_PAGE_MAX)
+        f->limit = SUP_HTTPD_PAGE_MAX;
     int rc = sup_service_list(req->service, f, add_row, &p, &more, &err);
     if (rc == SUP_OK && p.failed)
         rc = sup_err_set(&err, SUP_ENOMEM, "out of memory");
     if (rc != SUP_OK) {
         json_decref(p.rows);
-        sup_http_fail(req, &err);
+        sup_httpd_fail(req, &err);
         return;
     }
-    sup_http_json(req, MHD_HTTP_OK,
-                  json_pack("{s:o, s:o}", "addresses", p.rows, "next",
-                            more ? json_string(p.last) : json_null()));
+    sup_httpd_json(req, MHD_HTTP_OK,
+                   json_pack("{s:o, s:o}", "addresses", p.rows, "next",
+                             more ? json_string(p.last) : json_null()));
 }
 
 /* A stream outlives its request, so it keeps its own filter. */
 struct listing {
     struct sup_service *service;
     struct sup_list_filter filter;
-    struct sup_stream *stream;
+    struct sup_reply_stream *stream;
     char *texts;
 };
 
@@ -134,23 +134,23 @@ static bool write_row(void *arg, const struct sup_row *row)
     struct listing *l = arg;
     json_t *v = sup_json_row(row);
     char *line = v != NULL ? json_dumps(v, JSON_COMPACT) : NULL;
-    bool ok = line != NULL && sup_stream_write(l->stream, line, strlen(line)) &&
-              sup_stream_write(l->stream, "\n", 1);
+    bool ok = line != NULL && sup_reply_stream_write(l->stream, line, strlen(line)) &&
+              sup_reply_stream_write(l->stream, "\n", 1);
     if (line == NULL)
-        sup_stream_fail(l->stream);
+        sup_reply_stream_fail(l->stream);
     free(line);
     json_decref(v);
     return ok;
 }
 
-static void produce(struct sup_stream *s, void *arg)
+static void produce(struct sup_reply_stream *s, void *arg)
 {
     struct listing *l = arg;
     struct sup_err err;
     l->stream = s;
     if (sup_service_list(l->service, &l->filter, write_row, l, NULL, &err) != SUP_OK) {
         sup_log_warn("http", "a list was cut off", SUP_S("error", err.msg));
-        sup_stream_fail(s);
+        sup_reply_stream_fail(s);
     }
 }
 
@@ -161,7 +161,7 @@ static void free_listing(void *arg)
     free(l);
 }
 
-static struct listing *listing_of(const struct sup_http_req *req, const struct sup_list_filter *f)
+static struct listing *listing_of(const struct sup_httpd_req *req, const struct sup_list_filter *f)
 {
     struct listing *l = calloc(1, sizeof(*l));
     const char *from[] = {f->domain, f->region, f->after};
@@ -188,14 +188,14 @@ static struct listing *listing_of(const struct sup_http_req *req, const struct s
     return l;
 }
 
-static void list_stream(struct sup_http_req *req, const struct sup_list_filter *f)
+static void list_stream(struct sup_httpd_req *req, const struct sup_list_filter *f)
 {
     struct listing *l = listing_of(req, f);
     if (l == NULL) {
-        sup_http_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "no-memory", "out of memory");
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "no-memory", "out of memory");
         return;
     }
-    if (sup_stream_start(req, produce, free_listing, l) != SUP_OK) {
+    if (sup_reply_stream_start(req, produce, free_listing, l) != SUP_OK) {
         free_listing(l);
         return;
     }
@@ -203,7 +203,7 @@ static void list_stream(struct sup_http_req *req, const struct sup_list_filter *
     req->type = "application/x-ndjson";
 }
 
-void sup_route_list(struct sup_http_req *req)
+void sup_route_list(struct sup_httpd_req *req)
 {
     struct sup_list_filter f;
     if (!take_filter(req, &f))

@@ -10,37 +10,37 @@
 static const char *const no_params[] = {NULL};
 
 /* On the heap: the struct is too large for the stacks of the server's threads. */
-static struct sup_status *status_of(struct sup_http_req *req)
+static struct sup_status *status_of(struct sup_httpd_req *req)
 {
     struct sup_status *st = calloc(1, sizeof(*st));
     if (st != NULL)
         sup_service_status(req->service, st);
     else
-        sup_http_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "no-memory", "out of memory");
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "no-memory", "out of memory");
     return st;
 }
 
-void sup_route_status(struct sup_http_req *req)
+void sup_route_status(struct sup_httpd_req *req)
 {
-    if (!sup_http_req_only(req, no_params))
+    if (!sup_httpd_req_only(req, no_params))
         return;
     struct sup_status *st = status_of(req);
     if (st != NULL)
-        sup_http_json(req, MHD_HTTP_OK, sup_json_status(st));
+        sup_httpd_json(req, MHD_HTTP_OK, sup_json_status(st));
     free(st);
 }
 
-void sup_route_healthz(struct sup_http_req *req)
+void sup_route_healthz(struct sup_httpd_req *req)
 {
-    sup_http_json(req, MHD_HTTP_OK, json_pack("{s:s}", "status", "alive"));
+    sup_httpd_json(req, MHD_HTTP_OK, json_pack("{s:s}", "status", "alive"));
 }
 
-void sup_route_readyz(struct sup_http_req *req)
+void sup_route_readyz(struct sup_httpd_req *req)
 {
     if (req->service == NULL) {
-        sup_http_json(req, MHD_HTTP_SERVICE_UNAVAILABLE,
-                      json_pack("{s:b, s:[s]}", "ready", false, "reasons",
-                                "the agent is starting or stopping"));
+        sup_httpd_json(req, MHD_HTTP_SERVICE_UNAVAILABLE,
+                       json_pack("{s:b, s:[s]}", "ready", false, "reasons",
+                                 "the agent is starting or stopping"));
         return;
     }
     struct sup_status *st = status_of(req);
@@ -51,12 +51,12 @@ void sup_route_readyz(struct sup_http_req *req)
         json_array_append_new(reasons, json_string(st->problems[i]));
     if (!st->ready && st->n_problems == 0)
         json_array_append_new(reasons, json_string("the node has not caught up yet"));
-    sup_http_json(req, st->ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
-                  json_pack("{s:b, s:o}", "ready", st->ready, "reasons", reasons));
+    sup_httpd_json(req, st->ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+                   json_pack("{s:b, s:o}", "ready", st->ready, "reasons", reasons));
     free(st);
 }
 
-void sup_route_metrics(struct sup_http_req *req)
+void sup_route_metrics(struct sup_httpd_req *req)
 {
     req->status = MHD_HTTP_OK;
     req->type = "text/plain; version=0.0.4; charset=utf-8";

@@ -24,7 +24,7 @@ static bool path_matches(const struct sup_route *r, const char *path)
 }
 
 /* The Allow header of RFC 9110 section 10.2.1; HEAD goes wherever GET does. */
-static void list_methods(struct sup_http_req *req)
+static void list_methods(struct sup_httpd_req *req)
 {
     for (size_t i = 0; i < N_ROUTES; i++) {
         if (path_matches(&routes[i], req->path))
@@ -34,15 +34,15 @@ static void list_methods(struct sup_http_req *req)
 }
 
 /* Decodes the argument in place. The path's bytes are ours: they belong to req->target. */
-static bool take_rest(struct sup_http_req *req, const struct sup_route *r)
+static bool take_rest(struct sup_httpd_req *req, const struct sup_route *r)
 {
     if (!r->prefix)
         return true;
     char *rest = req->target + (req->path - req->target) + strlen(r->path);
     req->rest_len = strlen(rest);
     if (sup_percent_decode(rest, &req->rest_len) != SUP_OK) {
-        sup_http_problem(req, MHD_HTTP_BAD_REQUEST, "input",
-                         "bad percent encoding in the path: use %%XX, and no %%00");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+                          "bad percent encoding in the path: use %%XX, and no %%00");
         return false;
     }
     rest[req->rest_len] = '\0';
@@ -50,7 +50,7 @@ static bool take_rest(struct sup_http_req *req, const struct sup_route *r)
     return true;
 }
 
-const struct sup_route *sup_route_find(struct sup_http_req *req, const char *method)
+const struct sup_route *sup_route_find(struct sup_httpd_req *req, const char *method)
 {
     bool known = false;
     if (strcmp(method, "HEAD") == 0)
@@ -63,12 +63,12 @@ const struct sup_route *sup_route_find(struct sup_http_req *req, const char *met
             return take_rest(req, &routes[i]) ? &routes[i] : NULL;
     }
     if (!known) {
-        sup_http_problem(req, MHD_HTTP_NOT_FOUND, "not-found", "no such route");
+        sup_httpd_problem(req, MHD_HTTP_NOT_FOUND, "not-found", "no such route");
         return NULL;
     }
-    sup_http_problem(req, MHD_HTTP_METHOD_NOT_ALLOWED, "input",
-                     "this route does not know that "
-                     "method");
+    sup_httpd_problem(req, MHD_HTTP_METHOD_NOT_ALLOWED, "input",
+                      "this route does not know that "
+                      "method");
     list_methods(req);
     return NULL;
 }

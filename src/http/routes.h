@@ -7,7 +7,7 @@
 struct sup_route {
     const char *method;
     const char *path;
-    void (*run)(struct sup_http_req *req);
+    void (*run)(struct sup_httpd_req *req);
     bool prefix; /* path ends with "/", and what follows it is the argument */
     bool open;   /* needs no token */
     bool early;  /* copes without a service; others answer 503 until there is one */
@@ -16,21 +16,21 @@ struct sup_route {
 
 /* Finds the route for req->path and decodes req->rest. NULL after having answered 404, 405 or 400.
  * Returns the route of GET for HEAD. */
-const struct sup_route *sup_route_find(struct sup_http_req *req, const char *method);
+const struct sup_route *sup_route_find(struct sup_httpd_req *req, const char *method);
 
-#define SUP_HTTP_BATCH_MAX 10000 /* addresses in one POST /v1/check */
-#define SUP_HTTP_PAGE      1000  /* rows of GET /v1/addresses unless told */
-#define SUP_HTTP_PAGE_MAX  10000
+#define SUP_HTTPD_BATCH_MAX 10000 /* addresses in one POST /v1/check */
+#define SUP_HTTPD_PAGE      1000  /* rows of GET /v1/addresses unless told */
+#define SUP_HTTPD_PAGE_MAX  10000
 
-void sup_route_check_one(struct sup_http_req *req);
-void sup_route_check_many(struct sup_http_req *req);
-void sup_route_show(struct sup_http_req *req);
-void sup_route_suppress(struct sup_http_req *req);
-void sup_route_clear(struct sup_http_req *req);
-void sup_route_list(struct sup_http_req *req);
-void sup_route_status(struct sup_http_req *req);
-void sup_route_healthz(struct sup_http_req *req);
-void sup_route_readyz(struct sup_http_req *req);
-void sup_route_metrics(struct sup_http_req *req);
+void sup_route_check_one(struct sup_httpd_req *req);
+void sup_route_check_many(struct sup_httpd_req *req);
+void sup_route_show(struct sup_httpd_req *req);
+void sup_route_suppress(struct sup_httpd_req *req);
+void sup_route_clear(struct sup_httpd_req *req);
+void sup_route_list(struct sup_httpd_req *req);
+void sup_route_status(struct sup_httpd_req *req);
+void sup_route_healthz(struct sup_httpd_req *req);
+void sup_route_readyz(struct sup_httpd_req *req);
+void sup_route_metrics(struct sup_httpd_req *req);
 
 #endif

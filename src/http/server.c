@@ -17,21 +17,21 @@
 #define FINISH_MS        3000        /* for running requests, at stop */
 #define PEM_MAX          (1024 * 1024)
 
-bool sup_http_is_stopping(struct sup_http *h)
+bool sup_httpd_is_stopping(struct sup_httpd *h)
 {
     return atomic_load(&h->stopping);
 }
 
-bool sup_http_job_begin(struct sup_http *h)
+bool sup_httpd_job_begin(struct sup_httpd *h)
 {
     pthread_mutex_lock(&h->mutex);
-    bool ok = h->jobs < JOBS_MAX && !sup_http_is_stopping(h);
+    bool ok = h->jobs < JOBS_MAX && !sup_httpd_is_stopping(h);
     h->jobs += ok ? 1 : 0;
     pthread_mutex_unlock(&h->mutex);
     return ok;
 }
 
-void sup_http_job_end(struct sup_http *h)
+void sup_httpd_job_end(struct sup_httpd *h)
 {
     pthread_mutex_lock(&h->mutex);
     h->jobs--;
@@ -57,7 +57,7 @@ static int read_pem(const char *path, struct sup_buf *out, struct sup_err *err)
                : SUP_OK;
 }
 
-static int read_tls(struct sup_http *h, struct sup_err *err)
+static int read_tls(struct sup_httpd *h, struct sup_err *err)
 {
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
         return sup_err_set(err, SUP_EINPUT,
@@ -93,7 +93,7 @@ static unsigned pool_size(void)
 }
 
 /* Takes over fd, also on error. */
-static int open_side(struct sup_http *h, struct sup_http_side *side, int fd, bool tcp, bool tls,
+static int open_side(struct sup_httpd *h, struct sup_httpd_side *side, int fd, bool tcp, bool tls,
                      struct sup_err *err)
 {
     side->server = h;
@@ -108,14 +108,14 @@ static int open_side(struct sup_http *h, struct sup_http_side *side, int fd, boo
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
                      (tls ? MHD_USE_TLS : 0);
     side->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, sup_http_on_request, side, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
+        flags, 0, NULL, NULL, sup_httpd_on_request, side, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_THREAD_POOL_SIZE, pool_size(),
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         tcp ? (unsigned)PER_ADDRESS_MAX : 0U, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SUP_HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, sup_http_on_target, side,
+        (unsigned)SUP_HTTPD_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, sup_httpd_on_target, side,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        sup_http_on_completed, side, MHD_OPTION_NOTIFY_CONNECTION, sup_http_on_connection, side,
+        sup_httpd_on_completed, side, MHD_OPTION_NOTIFY_CONNECTION, sup_httpd_on_connection, side,
         MHD_OPTION_ARRAY, tls ? tls_options : no_options, MHD_OPTION_END);
     if (side->daemon != NULL)
         return SUP_OK;
@@ -124,7 +124,7 @@ static int open_side(struct sup_http *h, struct sup_http_side *side, int fd, boo
                        tls ? ": do admin.tls.cert and admin.tls.key belong together?" : "");
 }
 
-static int open_tcp(struct sup_http *h, struct sup_err *err)
+static int open_tcp(struct sup_httpd *h, struct sup_err *err)
 {
     const struct sup_options *o = h->options;
     bool tls = o->admin.tls_cert[0] != '\0';
@@ -145,15 +145,15 @@ static int open_tcp(struct sup_http *h, struct sup_err *err)
     return open_side(h, &h->tcp, fd, true, tls, err);
 }
 
-static int open_local(struct sup_http *h, struct sup_err *err)
+static int open_local(struct sup_httpd *h, struct sup_err *err)
 {
     int rc = sup_unix_listen(h->options->admin.socket, &h->listener, err);
     return rc == SUP_OK ? open_side(h, &h->local, h->listener.fd, false, false, err) : rc;
 }
 
-static struct sup_http *http_new(const struct sup_options *options)
+static struct sup_httpd *http_new(const struct sup_options *options)
 {
-    struct sup_http *h = calloc(1, sizeof(*h));
+    struct sup_httpd *h = calloc(1, sizeof(*h));
     if (h == NULL)
         return NULL;
     h->options = options;
@@ -167,11 +167,11 @@ static struct sup_http *http_new(const struct sup_options *options)
     return h;
 }
 
-int sup_http_start(const struct sup_options *options, struct sup_http **out, struct sup_err *err)
+int sup_httpd_start(const struct sup_options *options, struct sup_httpd **out, struct sup_err *err)
 {
-    struct sup_http *h = http_new(options);
+    struct sup_httpd *h = http_new(options);
     if (h == NULL || h->watch == NULL) {
-        sup_http_free(h);
+        sup_httpd_free(h);
         return sup_err_set(err, SUP_ENOMEM, "no memory or thread for the HTTP server");
     }
     int rc = sup_tokens_load(options->admin.tokens_file, &h->tokens, err);
@@ -180,20 +180,20 @@ int sup_http_start(const struct sup_options *options, struct sup_http **out, str
     if (rc == SUP_OK && options->admin.listen[0] != '\0')
         rc = open_tcp(h, err);
     if (rc != SUP_OK) {
-        sup_http_stop(h);
-        sup_http_free(h);
+        sup_httpd_stop(h);
+        sup_httpd_free(h);
         return rc;
     }
     *out = h;
     return SUP_OK;
 }
 
-void sup_http_attach(struct sup_http *h, struct sup_service *s)
+void sup_httpd_attach(struct sup_httpd *h, struct sup_service *s)
 {
     atomic_store(&h->service, s);
 }
 
-int sup_http_reload(struct sup_http *h, struct sup_err *err)
+int sup_httpd_reload(struct sup_httpd *h, struct sup_err *err)
 {
     struct sup_tokens *fresh;
     int rc = sup_tokens_load(h->options->admin.tokens_file, &fresh, err);
@@ -207,14 +207,14 @@ int sup_http_reload(struct sup_http *h, struct sup_err *err)
     return SUP_OK;
 }
 
-unsigned sup_http_port(const struct sup_http *h)
+unsigned sup_httpd_port(const struct sup_httpd *h)
 {
     return h->port;
 }
 
 /* Jobs end by themselves once stopping is set, as their writes fail; a scan on its way to the next
  * row is waited for, since it uses the service. */
-static void finish_jobs(struct sup_http *h)
+static void finish_jobs(struct sup_httpd *h)
 {
     pthread_mutex_lock(&h->mutex);
     while (h->jobs > 0)
@@ -222,7 +222,7 @@ static void finish_jobs(struct sup_http *h)
     pthread_mutex_unlock(&h->mutex);
 }
 
-static void finish_requests(struct sup_http *h)
+static void finish_requests(struct sup_httpd *h)
 {
     int64_t deadline = sup_mono_ms() + FINISH_MS;
     pthread_mutex_lock(&h->mutex);
@@ -231,7 +231,7 @@ static void finish_requests(struct sup_http *h)
     pthread_mutex_unlock(&h->mutex);
 }
 
-void sup_http_stop(struct sup_http *h)
+void sup_httpd_stop(struct sup_httpd *h)
 {
     atomic_store(&h->stopping, true);
     if (h->listener.fd >= 0)
@@ -247,7 +247,7 @@ void sup_http_stop(struct sup_http *h)
     atomic_store(&h->service, NULL);
 }
 
-void sup_http_free(struct sup_http *h)
+void sup_httpd_free(struct sup_httpd *h)
 {
     if (h == NULL)
         return;

@@ -12,20 +12,20 @@
 /* The server's inside, for its own files: server.c starts and stops it, dispatch.c takes requests
  * through it, stream.c counts its jobs. */
 
-#define SUP_HTTP_REQUEST_MS 30000 /* for a request to arrive in full */
-#define SUP_HTTP_IDLE_S     60    /* silence on a connection */
+#define SUP_HTTPD_REQUEST_MS 30000 /* for a request to arrive in full */
+#define SUP_HTTPD_IDLE_S     60    /* silence on a connection */
 
 /* One door: the Unix socket or TCP. */
-struct sup_http_side {
-    struct sup_http *server;
+struct sup_httpd_side {
+    struct sup_httpd *server;
     struct MHD_Daemon *daemon;
     bool tcp;
 };
 
-struct sup_http {
+struct sup_httpd {
     const struct sup_options *options;
     _Atomic(struct sup_service *) service;
-    struct sup_http_side local, tcp;
+    struct sup_httpd_side local, tcp;
     struct sup_unix_listener listener;
     unsigned port;
     struct sup_buf tls_cert, tls_key;
@@ -43,18 +43,18 @@ struct sup_http {
 
 /* A request that works on a thread of its own counts as a job: the server waits for all of them
  * before it stops. False: too many run already, or the server stops. */
-bool sup_http_job_begin(struct sup_http *h);
-void sup_http_job_end(struct sup_http *h);
-bool sup_http_is_stopping(struct sup_http *h);
+bool sup_httpd_job_begin(struct sup_httpd *h);
+void sup_httpd_job_end(struct sup_httpd *h);
+bool sup_httpd_is_stopping(struct sup_httpd *h);
 
-/* MHD's callbacks (dispatch.c). cls is the struct sup_http_side. */
-void *sup_http_on_target(void *cls, const char *target, struct MHD_Connection *c);
-enum MHD_Result sup_http_on_request(void *cls, struct MHD_Connection *c, const char *url,
-                                    const char *method, const char *version, const char *upload,
-                                    size_t *upload_n, void **req);
-void sup_http_on_completed(void *cls, struct MHD_Connection *c, void **req,
-                           enum MHD_RequestTerminationCode how);
-void sup_http_on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
-                            enum MHD_ConnectionNotificationCode what);
+/* MHD's callbacks (dispatch.c). cls is the struct sup_httpd_side. */
+void *sup_httpd_on_target(void *cls, const char *target, struct MHD_Connection *c);
+enum MHD_Result sup_httpd_on_request(void *cls, struct MHD_Connection *c, const char *url,
+                                     const char *method, const char *version, const char *upload,
+                                     size_t *upload_n, void **req);
+void sup_httpd_on_completed(void *cls, struct MHD_Connection *c, void **req,
+                            enum MHD_RequestTerminationCode how);
+void sup_httpd_on_connection(void *cls, struct MHD_Connection *c, void **socket_context,
+                             enum MHD_ConnectionNotificationCode what);
 
 #endif

@@ -9,12 +9,12 @@
 #define STREAM_BYTES (256 * 1024)
 #define BLOCK_BYTES  (32 * 1024)
 
-struct sup_stream {
+struct sup_reply_stream {
     pthread_mutex_t mutex;
     pthread_cond_t room;
-    struct sup_http *server;
+    struct sup_httpd *server;
     struct MHD_Connection *connection;
-    void (*produce)(struct sup_stream *, void *);
+    void (*produce)(struct sup_reply_stream *, void *);
     void (*done)(void *);
     void *arg;
     size_t at, n;   /* unread bytes are ring[at … at + n), wrapping */
@@ -26,7 +26,7 @@ struct sup_stream {
 };
 
 /* mutex is held; it is released. */
-static void let_go(struct sup_stream *s)
+static void let_go(struct sup_reply_stream *s)
 {
     bool last = --s->holds == 0;
     pthread_mutex_unlock(&s->mutex);
@@ -38,7 +38,7 @@ static void let_go(struct sup_stream *s)
 }
 
 /* mutex is held. A connection is suspended only while its reader holds the stream, so it lives. */
-static void wake_reader(struct sup_stream *s)
+static void wake_reader(struct sup_reply_stream *s)
 {
     if (s->suspended) {
         s->suspended = false;
@@ -48,24 +48,25 @@ static void wake_reader(struct sup_stream *s)
 
 static void *run(void *p)
 {
-    struct sup_stream *s = p;
-    struct sup_http *server = s->server;
+    struct sup_reply_stream *s = p;
+    struct sup_httpd *server = s->server;
     s->produce(s, s->arg);
     s->done(s->arg);
     pthread_mutex_lock(&s->mutex);
     s->ended = true;
     wake_reader(s);
     let_go(s);
-    sup_http_job_end(server);
+    sup_httpd_job_end(server);
     return NULL;
 }
 
-int sup_stream_start(struct sup_http_req *req, void (*produce)(struct sup_stream *, void *),
-                     void (*done)(void *), void *arg)
+int sup_reply_stream_start(struct sup_httpd_req *req,
+                           void (*produce)(struct sup_reply_stream *, void *), void (*done)(void *),
+                           void *arg)
 {
-    struct sup_stream *s = calloc(1, sizeof(*s));
+    struct sup_reply_stream *s = calloc(1, sizeof(*s));
     pthread_t t;
-    if (s == NULL || !sup_http_job_begin(req->server)) {
+    if (s == NULL || !sup_httpd_job_begin(req->server)) {
         free(s);
         goto busy;
     }
@@ -79,22 +80,22 @@ int sup_stream_start(struct sup_http_req *req, void (*produce)(struct sup_stream
     s->holds = 2;
     if (sup_thread_start(&t, "http-stream", run, s) != SUP_OK) {
         s->holds = 1;
-        sup_stream_drop(s);
-        sup_http_job_end(req->server);
+        sup_reply_stream_drop(s);
+        sup_httpd_job_end(req->server);
         goto busy;
     }
     pthread_detach(t);
     req->stream = s;
     return SUP_OK;
 busy:
-    sup_http_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
-                     "too many long answers are being given: try again");
+    sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
+                      "too many long answers are being given: try again");
     req->retry_after_s = 1;
     return SUP_EAGAIN;
 }
 
 /* mutex is held. */
-static size_t put(struct sup_stream *s, const char *p, size_t n)
+static size_t put(struct sup_reply_stream *s, const char *p, size_t n)
 {
     size_t end = (s->at + s->n) % STREAM_BYTES;
     size_t room = STREAM_BYTES - s->n;
@@ -106,7 +107,7 @@ static size_t put(struct sup_stream *s, const char *p, size_t n)
     return n;
 }
 
-bool sup_stream_write(struct sup_stream *s, const void *p, size_t n)
+bool sup_reply_stream_write(struct sup_reply_stream *s, const void *p, size_t n)
 {
     const char *from = p;
     bool open = true;
@@ -119,7 +120,7 @@ bool sup_stream_write(struct sup_stream *s, const void *p, size_t n)
             wake_reader(s);
         if (k == 0)
             sup_cond_wait_ms(&s->room, &s->mutex, 200);
-        open = !s->reader_gone && !sup_http_is_stopping(s->server);
+        open = !s->reader_gone && !sup_httpd_is_stopping(s->server);
     }
     if (!open)
         s->failed = true;
@@ -127,7 +128,7 @@ bool sup_stream_write(struct sup_stream *s, const void *p, size_t n)
     return open;
 }
 
-void sup_stream_fail(struct sup_stream *s)
+void sup_reply_stream_fail(struct sup_reply_stream *s)
 {
     pthread_mutex_lock(&s->mutex);
     s->failed = true;
@@ -136,7 +137,7 @@ void sup_stream_fail(struct sup_stream *s)
 
 static ssize_t read_some(void *cls, uint64_t pos, char *out, size_t max)
 {
-    struct sup_stream *s = cls;
+    struct sup_reply_stream *s = cls;
     ssize_t rc;
     (void)pos;
     pthread_mutex_lock(&s->mutex);
@@ -160,7 +161,7 @@ static ssize_t read_some(void *cls, uint64_t pos, char *out, size_t max)
     return rc;
 }
 
-void sup_stream_drop(struct sup_stream *s)
+void sup_reply_stream_drop(struct sup_reply_stream *s)
 {
     pthread_mutex_lock(&s->mutex);
     s->reader_gone = true;
@@ -170,16 +171,16 @@ void sup_stream_drop(struct sup_stream *s)
 
 static void reader_done(void *cls)
 {
-    sup_stream_drop(cls);
+    sup_reply_stream_drop(cls);
 }
 
-struct MHD_Response *sup_stream_response(struct sup_http_req *req)
+struct MHD_Response *sup_reply_stream_response(struct sup_httpd_req *req)
 {
-    struct sup_stream *s = req->stream;
+    struct sup_reply_stream *s = req->stream;
     struct MHD_Response *r =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_some, s, reader_done);
     req->stream = NULL;
     if (r == NULL)
-        sup_stream_drop(s);
+        sup_reply_stream_drop(s);
     return r;
 }

@@ -9,17 +9,18 @@
 /* Starts produce(stream, arg) on a thread of its own and makes it req's answer (status and type are
  * the caller's). done(arg) is called once, when nobody needs arg any more. On error produce does
  * not run, arg is still the caller's, and 503 has been answered. */
-int sup_stream_start(struct sup_http_req *req, void (*produce)(struct sup_stream *, void *arg),
-                     void (*done)(void *arg), void *arg);
+int sup_reply_stream_start(struct sup_httpd_req *req,
+                           void (*produce)(struct sup_reply_stream *, void *arg),
+                           void (*done)(void *arg), void *arg);
 
 /* Waits for room. False when nobody reads any more: end. Producer's thread only. */
-bool sup_stream_write(struct sup_stream *s, const void *p, size_t n);
+bool sup_reply_stream_write(struct sup_reply_stream *s, const void *p, size_t n);
 /* The answer cannot be completed: the client will see it cut off, not ended. Producer's thread. */
-void sup_stream_fail(struct sup_stream *s);
+void sup_reply_stream_fail(struct sup_reply_stream *s);
 
 /* The response for MHD; takes over req's hold on the stream. NULL when out of memory. */
-struct MHD_Response *sup_stream_response(struct sup_http_req *req);
+struct MHD_Response *sup_reply_stream_response(struct sup_httpd_req *req);
 /* For a stream that never became a response. */
-void sup_stream_drop(struct sup_stream *s);
+void sup_reply_stream_drop(struct sup_reply_stream *s);
 
 #endif
