@@ -104,6 +104,9 @@ static int rocks_checkpoint(struct sup_store *s, const char *dir, struct sup_err
 {
     if (access(dir, F_OK) == 0)
         return sup_err_set(err, SUP_EEXIST, "%s exists already", dir);
+    int code = sup_store_health(s, err); /* a failed log must not be touched */
+    if (code != SUP_OK)
+        return code;
 
     char *text = NULL;
     rocksdb_checkpoint_t *c = rocksdb_checkpoint_object_create(rocks_of(s)->db, &text);
@@ -266,15 +269,13 @@ static int refuse_unknown_families(const struct rocks *r, struct sup_err *err)
     char **names = rocksdb_list_column_families(r->options[SUP_N_CFS], r->dir, &n, &text);
     int code = rocks_error(text, err, r->dir);
 
-    if (code != SUP_OK)
-        return code;
     for (size_t i = 0; i < n && code == SUP_OK; i++)
         if (!is_known(names[i]))
             code = sup_err_set(err, SUP_EVERSION,
                                "%s has schema %" PRIu64 " of a newer supsync (column family "
                                "\"%.64s\"); this one knows up to %d",
                                r->dir, foreign_schema(r), names[i], SUP_STORE_SCHEMA);
-    rocksdb_list_column_families_destroy(names, n);
+    rocksdb_list_column_families_destroy(names, n); /* an empty list is memory, too */
     return code;
 }
 
