@@ -292,7 +292,6 @@ static int map_error(CURLcode code, const struct exchange *x)
     case CURLE_OUT_OF_MEMORY:
         return SUP_ENOMEM;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_SSL_CACERT_BADFILE:
         return SUP_EINPUT;
     case CURLE_PEER_FAILED_VERIFICATION:
