@@ -3,13 +3,13 @@
 # or sudo). Ends with 1 if any part failed, after all parts have run.
 #
 #   tests/run.sh            release, ASan + UBSan and TSan builds
-#   tests/run.sh --quick    the release build only, with all tests
+#   tests/run.sh --quick    the release build only, with all tests but clang-tidy's
 #
 # Which tests run where is decided by their ctest labels:
 #   unit, layer-NAME   tests/unit/NAME: all with ASan, those of threaded layers with TSan
 #   e2e                whole programs: with ASan and with TSan
 #   speed              measure or need speed: release only
-#   checks             look at the sources: once, with the release build
+#   checks, tidy       look at the sources: once, with the release build
 # Each part's full output is kept in build/PRESET/run.log.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -82,10 +82,10 @@ part() {
 
 threaded='layer-(base|store|mesh|aws|service|http|agent)'
 if [ "$quick" -eq 1 ]; then
-    part release
+    part release -LE '^tidy$'
 else
-    part release -L '^(checks|speed)$'
-    part asan -LE '^(checks|speed)$'
+    part release -L '^(checks|tidy|speed)$'
+    part asan -LE '^(checks|tidy|speed)$'
     part tsan -L "^($threaded|e2e)\$" -LE '^speed$'
 fi
 

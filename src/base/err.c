@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef sup_err_set
+
 int sup_err_set(struct sup_err *err, int code, const char *fmt, ...)
 {
     if (err == NULL)

@@ -36,6 +36,13 @@ struct sup_err {
 int sup_err_set(struct sup_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The analyzer of clang looks at one file at a time and would follow "it failed, with SUP_OK" from
+ * every sup_err_set: here it is told what the function returns. */
+#ifdef __clang_analyzer__
+void sup_err_seen(struct sup_err *err, const char *fmt, ...); /* exists nowhere */
+#define sup_err_set(err, code, ...) (sup_err_seen(err, __VA_ARGS__), (code))
+#endif
+
 /* Puts "prefix: " before the text that is there. Returns err's code, or code when err is NULL. */
 int sup_err_prefix(struct sup_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

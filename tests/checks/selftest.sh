@@ -223,6 +223,25 @@ run sizes
 cases=$((cases + 1))
 [ "$rc" -eq 0 ] || failed 'sizes refuses what sizes.allow allows'
 
+# clang-tidy wants a build directory; one command for one file is enough of it.
+tidy() {
+    good_tree
+    cp "$checks/../../.clang-tidy" "$tree/"
+    put src/base/a.c
+    put build/compile_commands.json <<END
+[{"directory": "$tree", "file": "$tree/src/base/a.c", "command": "cc -c $tree/src/base/a.c"}]
+END
+    rc=0
+    SUPSYNC_CHECKS_ROOT=$tree "$checks/tidy.sh" build >"$work/output" 2>&1 || rc=$?
+    cases=$((cases + 1))
+}
+tidy <<<'int sup_a(int a) { return a; }'
+[ "$rc" -eq 0 ] || [ "$rc" -eq 77 ] || failed 'tidy refuses a good file'
+tidy <<<'int sup_a(int a) { int *p = 0; return a ? *p : 0; }'
+if [ "$rc" -ne 77 ] && { [ "$rc" -ne 1 ] || ! grep -qF 'src/base/a.c:1' "$work/output"; }; then
+    failed 'tidy accepts a null pointer that is followed'
+fi
+
 # A missing tool: skipped by hand, a failure where all tools are installed.
 good_tree
 mkdir "$work/bin"
