@@ -107,6 +107,13 @@ int sup_cred_from_json(const json_t *o, const struct sup_cred_json *names,
     return rc == SUP_OK ? rc : sup_err_set(err, rc, "out of memory");
 }
 
+int sup_cred_refuse(struct sup_err *err)
+{
+    if (err != NULL)
+        err->code = SUP_EAUTH;
+    return SUP_EAUTH;
+}
+
 int sup_cred_read_token(const struct sup_aws_env *env, const char *path, char **out,
                         struct sup_err *err)
 {
@@ -131,9 +138,7 @@ int sup_cred_read_token(const struct sup_aws_env *env, const char *path, char **
     sup_buf_fini(&text);
     if (rc == SUP_OK || rc == SUP_ENOMEM)
         return rc;
-    if (err != NULL)
-        err->code = SUP_EAUTH;
-    return SUP_EAUTH;
+    return sup_cred_refuse(err);
 }
 
 int sup_cred_http(const struct sup_aws_provider_options *o, const char *method, const char *url,
@@ -168,5 +173,5 @@ int sup_cred_sts(const struct sup_aws_provider_options *o, const char *profile, 
     int rc = sup_aws_endpoint(endpoint, &q, SUP_AWS_STS, region, err);
     *sts =
         (struct sup_sts){.env = o->env, .endpoint = *endpoint, .region = region, .stop = o->stop};
-    return rc == SUP_EINPUT ? sup_err_prefix(err, SUP_EAUTH, "STS") : rc;
+    return rc == SUP_EINPUT ? sup_cred_refuse(err) : rc;
 }

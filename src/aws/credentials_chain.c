@@ -58,10 +58,8 @@ int sup_cred_chain(const struct sup_aws_provider_options *o, struct sup_aws_cred
             return SUP_OK;
         sup_aws_credentials_fini(out);
         if (rc != SUP_ENOTFOUND) {
-            if (rc == SUP_EINPUT)
-                rc = SUP_EAUTH;
-            return sup_err_prefix(err, rc, "an error occurred while loading credentials (%s)",
-                                  l->name);
+            sup_err_prefix(err, rc, "an error occurred while loading credentials (%s)", l->name);
+            return rc == SUP_EINPUT ? sup_cred_refuse(err) : rc;
         }
     }
     return sup_err_set(

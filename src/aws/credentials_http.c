@@ -54,8 +54,10 @@ static int check_full_uri(const char *uri, struct sup_err *err)
     struct sup_url u;
     int rc = sup_url_parse(&u, uri, err);
 
-    if (rc != SUP_OK)
-        return sup_err_prefix(err, SUP_EAUTH, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    if (rc != SUP_OK) {
+        sup_err_prefix(err, rc, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+        return sup_cred_refuse(err);
+    }
     if (u.scheme.n == 5 || sup_url_is_loopback(&u) || host_is(&u, "169.254.170.2") ||
         host_is(&u, "169.254.170.23") || host_is(&u, "fd00:ec2::23"))
         return SUP_OK;
@@ -156,8 +158,11 @@ int sup_cred_imds_endpoint(const struct sup_aws_provider_options *o, char **out,
 
     *out = NULL;
     if (url != NULL) {
-        if (sup_url_parse(&u, url, err) != SUP_OK)
-            return sup_err_prefix(err, SUP_EAUTH, "invalid uri character or form in '%s'", url);
+        int rc = sup_url_parse(&u, url, err);
+        if (rc != SUP_OK) {
+            sup_err_prefix(err, rc, "invalid uri character or form in '%s'", url);
+            return sup_cred_refuse(err);
+        }
     } else if (mode == NULL || strcasecmp(mode, "IPv4") == 0) {
         url = "http://169.254.169.254";
     } else if (strcasecmp(mode, "IPv6") == 0) {

@@ -49,6 +49,8 @@ int sup_cred_from_json(const json_t *o, const struct sup_cred_json *names,
                        struct sup_aws_credentials *out, struct sup_err *err);
 int sup_cred_from_text(struct sup_aws_credentials *out, const char *key_id, const char *secret,
                        const char *token, const char *account_id);
+/* Turns what err holds into SUP_EAUTH: wrong configuration is a credentials matter for callers. */
+int sup_cred_refuse(struct sup_err *err);
 /* A token file: its text without white space at the end; refused when it has control bytes inside.
  * malloc'd. SUP_OK, SUP_EAUTH. */
 int sup_cred_read_token(const struct sup_aws_env *env, const char *path, char **out,
