@@ -16,9 +16,11 @@ struct sup_mesh_client {
     struct sup_mesh_client_opts opts;
     struct sup_dialer *dialer;
     pthread_t thread;
-    struct sup_stop stop;
     struct sup_redial redial;
-    pthread_mutex_t mutex; /* link and session while another thread may close them; status */
+    pthread_mutex_t mutex; /* all that follows */
+    pthread_cond_t cond;   /* closed, nudged */
+    bool closed;
+    bool nudged;
     struct sup_link *link;
     struct sup_session *session;
     struct sup_mesh_client_status status;
@@ -38,7 +40,7 @@ static void note_error(struct sup_mesh_client *c, int code, const char *reason)
 static bool show_link(struct sup_mesh_client *c, struct sup_link *link)
 {
     pthread_mutex_lock(&c->mutex);
-    bool go_on = !sup_stop_is_set(&c->stop);
+    bool go_on = !c->closed;
     if (go_on)
         c->link = link;
     pthread_mutex_unlock(&c->mutex);
@@ -53,7 +55,7 @@ static void show_session(struct sup_mesh_client *c, struct sup_session *session)
     if (session) {
         c->status.connected = true;
         c->status.sessions++;
-        if (sup_stop_is_set(&c->stop))
+        if (c->closed)
             sup_session_close(session, SUP_REFUSED_STOPPING, "node is stopping");
     }
     pthread_mutex_unlock(&c->mutex);
@@ -126,12 +128,27 @@ static int64_t attempt(struct sup_mesh_client *c)
     return 0;
 }
 
+/* True when it is time to dial, false when the client was closed. */
+static bool wait_to_dial(struct sup_mesh_client *c, int64_t wait_ms)
+{
+    int64_t deadline = sup_mono_ms() + wait_ms;
+    int64_t left = 0;
+
+    pthread_mutex_lock(&c->mutex);
+    while (!c->closed && !c->nudged && (left = deadline - sup_mono_ms()) > 0)
+        (void)sup_cond_wait_ms(&c->cond, &c->mutex, left);
+    c->nudged = false;
+    bool go_on = !c->closed;
+    pthread_mutex_unlock(&c->mutex);
+    return go_on;
+}
+
 static void *client_run(void *arg)
 {
     struct sup_mesh_client *c = arg;
     int64_t wait = 0;
 
-    while (!sup_stop_wait_ms(&c->stop, wait))
+    while (wait_to_dial(c, wait))
         wait = sup_redial_wait_ms(&c->redial, attempt(c));
     return NULL;
 }
@@ -147,8 +164,8 @@ int sup_mesh_client_start(const struct sup_mesh_client_opts *opts, struct sup_me
     c->opts = *opts;
     c->status.last_heard_ms = -1;
     c->status.session.rtt_ms = -1;
-    sup_stop_init(&c->stop);
     pthread_mutex_init(&c->mutex, NULL);
+    sup_cond_init(&c->cond);
     sup_redial_init(&c->redial, sup_random_u64());
     int rc = sup_dialer_new(opts->url, opts->tls, server_name, &c->dialer, err);
     if (rc == SUP_OK) {
@@ -176,11 +193,20 @@ void sup_mesh_client_status(struct sup_mesh_client *c, struct sup_mesh_client_st
     pthread_mutex_unlock(&c->mutex);
 }
 
+void sup_mesh_client_nudge(struct sup_mesh_client *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->nudged = !c->session; /* with a session there is nothing to hurry */
+    pthread_cond_broadcast(&c->cond);
+    pthread_mutex_unlock(&c->mutex);
+}
+
 void sup_mesh_client_close(struct sup_mesh_client *c)
 {
-    sup_stop_set(&c->stop);
     sup_dialer_close(c->dialer);
     pthread_mutex_lock(&c->mutex);
+    c->closed = true;
+    pthread_cond_broadcast(&c->cond);
     if (c->session)
         sup_session_close(c->session, SUP_REFUSED_STOPPING, "node is stopping");
     else if (c->link)
@@ -199,7 +225,7 @@ void sup_mesh_client_free(struct sup_mesh_client *c)
     if (!c)
         return;
     sup_dialer_free(c->dialer);
+    pthread_cond_destroy(&c->cond);
     pthread_mutex_destroy(&c->mutex);
-    sup_stop_fini(&c->stop);
     free(c);
 }

@@ -36,6 +36,10 @@ struct sup_mesh_client_status {
 };
 void sup_mesh_client_status(struct sup_mesh_client *c, struct sup_mesh_client_status *out);
 
+/* Dial now rather than later. For when the peer was heard of otherwise: it dialled us, so it is
+ * back. Any thread; does not block. */
+void sup_mesh_client_nudge(struct sup_mesh_client *c);
+
 void sup_mesh_client_close(struct sup_mesh_client *c); /* does not block */
 void sup_mesh_client_stop(struct sup_mesh_client *c);  /* closes and waits until run has returned */
 void sup_mesh_client_free(struct sup_mesh_client *c);  /* stopped; NULL is fine */

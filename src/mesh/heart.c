@@ -23,6 +23,7 @@ static void check_silence(struct sup_session *s)
 {
     int64_t silent = sup_link_silent_ms(s->link);
 
+    sup_link_check(s->link);
     if (silent < SUP_SILENCE_MS)
         return;
     sup_log_warn("mesh", "peer is silent: connection closed", SUP_S("peer", s->peer.node),

@@ -375,6 +375,12 @@ int64_t sup_link_silent_ms(struct sup_link *l)
     return ms;
 }
 
+void sup_link_check(struct sup_link *l)
+{
+    if (sup_link_silent_ms(l) >= SUP_LINK_GRACE_MS && sup_stream_is_gone(l->stream))
+        sup_link_close(l, SUP_ECLOSED, "connection lost");
+}
+
 int sup_link_error(struct sup_link *l, struct sup_err *err)
 {
     int rc = SUP_OK;

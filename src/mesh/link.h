@@ -89,6 +89,10 @@ void sup_link_set_body_max(struct sup_link *l, size_t max); /* receiving thread 
 /* How long the peer has been silent: milliseconds without a byte while we were ready to take one.
  * 0 while received bytes wait for us: a slow reader must not take its peer for dead. Any thread. */
 int64_t sup_link_silent_ms(struct sup_link *l);
+/* Closes the link if it has been silent for SUP_LINK_GRACE_MS and its connection is gone: the
+ * stream below can miss that. To be called now and then; any thread; does not block. */
+#define SUP_LINK_GRACE_MS 100
+void sup_link_check(struct sup_link *l);
 /* Why the link went down: its code and text in err; SUP_OK while it is up. Any thread. */
 int sup_link_error(struct sup_link *l, struct sup_err *err);
 /* Did TLS verify the peer's certificate? False before the handshake and without TLS. */

@@ -4,7 +4,8 @@
  * Rules that this version forces on us:
  * - A TLS stream that failed while no operation was posted forgets the error, and an operation
  *   posted on it, or on a closed one, may never end; but closing ends all that are posted. So the
- *   owner watches for silence, and an operation that raced with a close closes once more.
+ *   owner watches for silence and asks sup_stream_is_gone, and an operation that raced with a close
+ *   closes once more.
  * - NNG's timers follow the wall clock: none are used.
  * - An abort of a TLS operation may do nothing: giving up means closing.
  * - A TLS configuration without a server name checks the chain only. */
@@ -335,6 +336,14 @@ void sup_stream_free(struct sup_stream *s)
         nng_aio_free(s->recv);
     nng_stream_free(s->nng);
     free(s);
+}
+
+bool sup_stream_is_gone(struct sup_stream *s)
+{
+    nng_sockaddr sa;
+
+    /* getpeername(2) of a TCP socket that was reset, or closed by both ends, is ENOTCONN. */
+    return nng_stream_get_addr(s->nng, NNG_OPT_REMADDR, &sa) != 0;
 }
 
 bool sup_stream_is_tls(const struct sup_stream *s)

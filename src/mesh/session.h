@@ -87,7 +87,7 @@ void sup_session_free(struct sup_session *s);
 #define SUP_REDIAL_CAP_MS  10000
 /* A session shorter than this counts as a failed attempt, or a peer that accepts and closes would
  * be dialled without pause. */
-#define SUP_REDIAL_STABLE_MS 5000
+#define SUP_REDIAL_STABLE_MS 250
 
 struct sup_redial {
     struct sup_rng rng;

@@ -45,6 +45,9 @@ void sup_stream_send(struct sup_stream *s, const void *p, size_t n);
 void sup_stream_recv(struct sup_stream *s, void *p, size_t n);
 void sup_stream_close(struct sup_stream *s); /* any thread, any number of times; does not block */
 void sup_stream_free(struct sup_stream *s);  /* no operation under way; waits for completions */
+/* Is the connection under the stream gone? Says so also when the stream forgot to tell its
+ * operations. Any thread; does not block. */
+bool sup_stream_is_gone(struct sup_stream *s);
 bool sup_stream_is_tls(const struct sup_stream *s);
 bool sup_stream_verified(struct sup_stream *s);
 const char *sup_stream_peer(const struct sup_stream *s);

@@ -1,0 +1,239 @@
+/* The reason why the mesh is built on byte streams: a peer that is killed under full load, both
+ * ways and over TLS, is found again every time. The peer is this program again, started with
+ * posix_spawn (NNG is not fork-safe). Environment: SUPSYNC_KILLS sets another number than 100. */
+#include "base/clock.h"
+#include "base/thread.h"
+#include "mesh_rig.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define KILLS       100
+#define RECOVERY_MS 15000 /* for a machine under sanitizers and load; the times are printed */
+
+extern char **environ;
+
+/* Sizes of the load, a row of engine measurements each: 128 B, 16 KiB, 256 KiB. */
+static const struct {
+    size_t n, size;
+} loads[] = {{1, 100}, {4, 4096}, {64, 4096}};
+
+/* --- both sides: send at full speed while receiving --- */
+
+struct load {
+    struct sup_session *session;
+    size_t n, size;
+    atomic_uint_fast64_t *sent;
+};
+
+static void *send_at_full_speed(void *arg)
+{
+    struct load *l = arg;
+    uint64_t seq = 1;
+
+    while (sup_session_send(l->session, rig_mutations(7, seq, l->n, l->size), -1) == SUP_OK) {
+        seq += l->n;
+        atomic_fetch_add(l->sent, 1);
+    }
+    return NULL;
+}
+
+struct side {
+    atomic_uint_fast64_t sent;
+    atomic_uint_fast64_t received; /* of this session */
+    atomic_uint_fast64_t disorder;
+    size_t n, size;
+};
+
+static void run_side(void *arg, struct sup_session *s)
+{
+    struct side *side = arg;
+    struct load load = {s, side->n, side->size, &side->sent};
+    struct sup_mesh_mem *mem = sup_mesh_mem_new();
+    struct sup_mesh_msg *msg = malloc(sizeof(*msg));
+    pthread_t sender;
+    uint64_t expected = 1;
+
+    atomic_store(&side->received, 0);
+    atomic_store(&side->sent, 0);
+    if (sup_thread_start(&sender, "load", send_at_full_speed, &load) != SUP_OK)
+        abort();
+    while (sup_session_recv(s, -1, mem, msg, NULL) == SUP_OK) {
+        if (msg->u.mutations.m[0].seq != expected)
+            atomic_fetch_add(&side->disorder, 1);
+        expected = msg->u.mutations.m[0].seq + msg->u.mutations.n;
+        atomic_fetch_add(&side->received, 1);
+    }
+    sup_session_close(s, SUP_REFUSED_OTHER, "receiver ended");
+    (void)pthread_join(sender, NULL);
+    sup_mesh_mem_free(mem);
+    free(msg);
+}
+
+/* --- the peer: listens, until it is killed --- */
+
+static int peer_main(const char *dir, int port, int load, int ready_fd)
+{
+    char ca[300];
+    char cert[300];
+    char key[300];
+    struct rig_node node;
+    struct side side = {.n = loads[load].n, .size = loads[load].size};
+    struct sup_mesh_tls *tls;
+    struct sup_heart *heart;
+    struct sup_mesh_server *server;
+    struct sup_err err = {0};
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
+    (void)snprintf(cert, sizeof(cert), "%s/peer.pem", dir);
+    (void)snprintf(key, sizeof(key), "%s/peer.key", dir);
+    const struct sup_mesh_tls_files files = {.ca = ca, .cert = cert, .key = key, .crl = ""};
+    rig_node(&node, "peer", "main");
+    const char *url = rig_url(true, port);
+    if (sup_mesh_tls_load(&files, &tls, &err) != SUP_OK ||
+        sup_heart_start(&heart, &err) != SUP_OK) {
+        (void)fprintf(stderr, "peer: %s\n", err.msg);
+        return 1;
+    }
+    const struct sup_mesh_server_opts opts = {.url = url,
+                                              .tls = tls,
+                                              .local = &node.local,
+                                              .heart = heart,
+                                              .serve = run_side,
+                                              .arg = &side};
+    if (sup_mesh_server_start(&opts, &server, &err) != SUP_OK) {
+        (void)fprintf(stderr, "peer: %s\n", err.msg);
+        return 1;
+    }
+    int actual = sup_mesh_server_port(server);
+    if (write(ready_fd, &actual, sizeof(actual)) != (ssize_t)sizeof(actual))
+        return 1;
+    for (;;)
+        (void)pause();
+}
+
+/* --- the side that lives on --- */
+
+static pid_t start_peer(const char *dir, int *port, int load)
+{
+    char self[4096];
+    char number[3][16];
+    int fds[2];
+    pid_t pid = -1;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    assert_true(n > 0);
+    self[n] = '\0';
+    assert_int_equal(pipe(fds), 0);
+    (void)snprintf(number[0], 16, "%d", *port);
+    (void)snprintf(number[1], 16, "%d", load);
+    (void)snprintf(number[2], 16, "%d", fds[1]);
+    char *argv[] = {self, (char *)"peer", (char *)(uintptr_t)dir, number[0], number[1], number[2],
+                    NULL};
+    assert_int_equal(posix_spawn(&pid, self, NULL, NULL, argv, environ), 0);
+    (void)close(fds[1]);
+    assert_int_equal(read(fds[0], port, sizeof(*port)), sizeof(*port));
+    (void)close(fds[0]);
+    return pid;
+}
+
+static bool loaded(void *arg)
+{
+    struct side *side = arg;
+    return atomic_load(&side->received) >= 50 && atomic_load(&side->sent) >= 50;
+}
+
+static void kill_under_load(void **state)
+{
+    (void)state;
+    const char *env = getenv("SUPSYNC_KILLS");
+    int kills = env ? (int)strtol(env, NULL, 10) : KILLS;
+    struct pki *pki = pki_new();
+    struct rig_node node;
+    struct side side = {.n = loads[0].n, .size = loads[0].size};
+    struct sup_heart *heart;
+    struct sup_mesh_client *client;
+    struct sup_mesh_client_status *status = malloc(sizeof(*status));
+    struct sup_err err = {0};
+    int port = 0;
+    int64_t worst = 0;
+    int64_t sum = 0;
+    int recovered = 0;
+
+    pki_issue(pki, "ca", "main", "main", false);
+    pki_issue(pki, "ca", "peer", "peer", false);
+    pid_t pid = start_peer(pki_dir(pki), &port, 0);
+    struct sup_mesh_tls *tls = rig_tls(pki, "ca", "main");
+    rig_node(&node, "main", "peer");
+    assert_int_equal(sup_heart_start(&heart, &err), SUP_OK);
+    const struct sup_mesh_client_opts opts = {.url = rig_url(true, port),
+                                              .peer = "peer",
+                                              .tls = tls,
+                                              .local = &node.local,
+                                              .heart = heart,
+                                              .run = run_side,
+                                              .arg = &side};
+    assert_int_equal(sup_mesh_client_start(&opts, &client, &err), SUP_OK);
+    assert_true(rig_eventually(loaded, &side, RECOVERY_MS));
+    for (int i = 0; i < kills; i++) {
+        int load = (i + 1) % 3;
+        int status_of_child;
+        sup_mesh_client_status(client, status);
+        uint64_t sessions = status->sessions;
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, &status_of_child, 0);
+        side.n = loads[load].n; /* read by the next session only */
+        side.size = loads[load].size;
+        pid = start_peer(pki_dir(pki), &port, load);
+        int64_t begin = sup_mono_ms();
+        sup_mesh_client_nudge(client);
+        /* A new session, and traffic both ways in it. */
+        do {
+            sup_mesh_client_status(client, status);
+            (void)usleep(2000);
+        } while ((status->sessions == sessions || !loaded(&side)) &&
+                 sup_mono_ms() < begin + RECOVERY_MS);
+        int64_t took = sup_mono_ms() - begin;
+        if (status->sessions > sessions && loaded(&side))
+            recovered++;
+        else
+            print_error("kill %d: not recovered after %lld ms: %s\n", i + 1, (long long)took,
+                        status->last_error);
+        sum += took;
+        worst = took > worst ? took : worst;
+    }
+    print_message("%d kills under load, %d recovered; back under load in %lld ms on average, "
+                  "%lld ms at worst\n",
+                  kills, recovered, (long long)(kills > 0 ? sum / kills : 0), (long long)worst);
+    sup_mesh_client_stop(client);
+    sup_mesh_client_free(client);
+    sup_heart_free(heart);
+    sup_mesh_tls_free(tls);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    assert_int_equal(recovered, kills);
+    assert_int_equal(atomic_load(&side.disorder), 0);
+    pki_free(pki);
+    free(status);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kill_under_load)};
+
+    if (argc == 6 && strcmp(argv[1], "peer") == 0)
+        return peer_main(argv[2], (int)strtol(argv[3], NULL, 10), (int)strtol(argv[4], NULL, 10),
+                         (int)strtol(argv[5], NULL, 10));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
