@@ -2,6 +2,7 @@
 
 #include "base/array.h"
 #include "core/classify_rules.h"
+#include "core/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,24 +325,13 @@ static void finish(struct work *w)
     }
 }
 
-/* At most max bytes, not cutting a character in two. */
-static struct sup_slice cut(struct sup_slice s, size_t max)
-{
-    if (s.n > max) {
-        s.n = max;
-        while (s.n > 0 && (s.p[s.n] & 0xc0) == 0x80)
-            s.n--;
-    }
-    return s;
-}
-
 static void write_sub_type(const struct sup_event *e, struct sup_verdicts *out)
 {
     const size_t max = sizeof(out->sub_type) / 2 - 1;
     struct sup_slice a = e->type == SUP_EVENT_COMPLAINT ? e->feedback_type : e->bounce_type;
-    struct sup_slice b = cut(e->sub_type, max);
+    struct sup_slice b = sup_text_cut(e->sub_type, max);
 
-    a = cut(a, max);
+    a = sup_text_cut(a, max);
     snprintf(out->sub_type, sizeof(out->sub_type), "%.*s%s%.*s", (int)a.n,
              a.n > 0 ? (const char *)a.p : "", a.n > 0 && b.n > 0 ? "/" : "", (int)b.n,
              b.n > 0 ? (const char *)b.p : "");
@@ -370,52 +360,4 @@ int sup_classify(const struct sup_event *event, const struct sup_classify_contex
         out->n = 0;
     finish(&w);
     return rc;
-}
-
-/* --- what follows --- */
-
-int64_t sup_classify_time(const struct sup_event *event, const struct sup_classify_context *ctx)
-{
-    const int64_t times[] = {event->event_ms, event->envelope_ms, ctx->sent_ms};
-    int64_t t = ctx->now_ms;
-
-    for (size_t i = 0; i < SUP_COUNT(times); i++)
-        if (times[i] != SUP_NO_TIME && times[i] < t)
-            t = times[i];
-    return t;
-}
-
-void sup_verdict_decision(const struct sup_verdict *v, const struct sup_verdicts *vs,
-                          const struct sup_event *event, const struct sup_classify_context *ctx,
-                          struct sup_decision *out)
-{
-    *out = (struct sup_decision){
-        .cls = v->cls,
-        .state = v->kind == SUP_VERDICT_CLEAR ? SUP_CLEARED : SUP_SUPPRESSED,
-        .cause = v->cause,
-        .time = sup_hlc_from_ms(v->time_ms),
-        .expires_ms = v->expires_ms,
-        .evidence = {.region = ctx->region,
-                     .feedback_id = cut(event->feedback_id, SUP_EVIDENCE_MAX),
-                     .message_id = cut(event->message_id, SUP_EVIDENCE_MAX),
-                     .sub_type = sup_slice_str(vs->sub_type),
-                     .status = cut(v->status, SUP_EVIDENCE_MAX),
-                     .diagnostic = cut(v->diagnostic, SUP_EVIDENCE_MAX),
-                     .spelling = cut(v->recipient, SUP_EVIDENCE_MAX)},
-    };
-}
-
-void sup_classify_dedup_key(const struct sup_event *event, struct sup_slice recipient,
-                            struct sup_buf *out)
-{
-    bool feedback = event->feedback_id.n > 0;
-
-    sup_buf_add_byte(out, feedback ? 'f' : 'm');
-    sup_buf_add_byte(out, (uint8_t)event->type);
-    if (!feedback)
-        sup_buf_add_be64(out, (uint64_t)event->event_ms);
-    struct sup_slice id = feedback ? event->feedback_id : event->message_id;
-    sup_buf_add_be32(out, (uint32_t)id.n);
-    sup_buf_add_slice(out, id);
-    sup_buf_add_slice(out, recipient);
 }

@@ -3,7 +3,7 @@
 #include "base/array.h"
 #include "core/base64.h"
 #include "core/event_fields.h"
-#include "core/json_locate.h"
+#include "core/json_split.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/json_locate.h"
+#include "core/json_split.h"
 #include "json_reference.h"
 
 static int write_value(void *ctx, struct sup_slice key, struct sup_json_value *v)

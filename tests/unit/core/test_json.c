@@ -3,6 +3,7 @@
 #include "aws_fixture.h"
 #include "core/base64.h"
 #include "core/json_locate.h"
+#include "core/json_split.h"
 #include "json_reference.h"
 #include "property.h"
 
