@@ -135,9 +135,18 @@ static bool wait_to_dial(struct sup_mesh_client *c, int64_t wait_ms)
     int64_t left = 0;
 
     pthread_mutex_lock(&c->mutex);
-    while (!c->closed && !c->nudged && (left = deadline - sup_mono_ms()) > 0)
+    for (;;) {
+        if (c->nudged) {
+            c->nudged = false;
+            sup_redial_init(&c->redial, sup_rng_u64(&c->redial.rng));
+            int64_t sooner = sup_mono_ms() + sup_redial_wait_ms(&c->redial, 0);
+            deadline = sooner < deadline ? sooner : deadline;
+        }
+        left = deadline - sup_mono_ms();
+        if (c->closed || left <= 0)
+            break;
         (void)sup_cond_wait_ms(&c->cond, &c->mutex, left);
-    c->nudged = false;
+    }
     bool go_on = !c->closed;
     pthread_mutex_unlock(&c->mutex);
     return go_on;
@@ -196,7 +205,8 @@ void sup_mesh_client_status(struct sup_mesh_client *c, struct sup_mesh_client_st
 void sup_mesh_client_nudge(struct sup_mesh_client *c)
 {
     pthread_mutex_lock(&c->mutex);
-    c->nudged = !c->session; /* with a session there is nothing to hurry */
+    /* Kept while there is a session: the peer may be a new process, and the session's end near. */
+    c->nudged = true;
     pthread_cond_broadcast(&c->cond);
     pthread_mutex_unlock(&c->mutex);
 }

@@ -36,7 +36,7 @@ struct sup_mesh_client_status {
 };
 void sup_mesh_client_status(struct sup_mesh_client *c, struct sup_mesh_client_status *out);
 
-/* Dial now rather than later. For when the peer was heard of otherwise: it dialled us, so it is
+/* Begin again with short waits. For when the peer was heard of otherwise: it dialled us, so it is
  * back. Any thread; does not block. */
 void sup_mesh_client_nudge(struct sup_mesh_client *c);
 
