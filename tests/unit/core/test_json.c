@@ -221,8 +221,7 @@ static const char *const wrong[] = {
     "1\v",
     "/**/",
     "//\n",
-    "\xef\xbb\xbf"
-    "1",
+    "\357\273\2771", /* a byte order mark */
     "1:2",
     ":",
 };
