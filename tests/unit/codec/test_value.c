@@ -121,7 +121,7 @@ static void decisions_round_trip(void **state)
     assert_true(t && m);
     sup_buf_init(&b, SUP_DECISION_MAX);
     sup_buf_init(&again, SUP_DECISION_MAX);
-    for (size_t c = property_cases(5000); c > 0; c--) {
+    for (size_t c = property_cases(2000); c > 0; c--) {
         struct sup_decision d = random_decision(&r, t);
         struct sup_decision out;
         struct sup_register reg;
@@ -164,7 +164,7 @@ static void texts_are_cleaned_and_cut(void **state)
     (void)state;
     assert_non_null(m);
     sup_buf_init(&b, SUP_DECISION_MAX);
-    for (size_t c = property_cases(5000); c > 0; c--) {
+    for (size_t c = property_cases(2000); c > 0; c--) {
         struct sup_decision d = {.cls = SUP_CLASS_MANUAL};
         struct sup_decision out;
         struct sup_slice *texts[N_TEXTS];
@@ -523,7 +523,7 @@ static void mutated_values_stay_in_range(void **state)
     assert_true(t && m);
     sup_buf_init(&part, SUP_DECISION_MAX);
     sup_buf_init(&b, 1U << 20);
-    for (size_t c = property_cases(10000); c > 0; c--) {
+    for (size_t c = property_cases(4000); c > 0; c--) {
         struct sup_record rec = {.first_seen_ms = 1};
         struct sup_log_entry e = {.key = SUP_SLICE_LIT("a@x.com"), .cls = SUP_CLASS_BOUNCE};
         encode_register(&r, t, SUP_CLASS_BOUNCE, &part, &reg);

@@ -40,7 +40,7 @@ static void starts_at_one(void **state)
 
 static void odd_settings(void **state)
 {
-    static const double odd[] = {-1, 0, NAN, -INFINITY, 1e-9};
+    static const double odd[] = {-1, 0, (double)NAN, -(double)INFINITY, 1e-9};
     struct sup_rate r;
 
     (void)state;

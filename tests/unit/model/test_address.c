@@ -438,14 +438,9 @@ static size_t random_text(struct sup_rng *r, char *out, size_t max)
 /* An address that must be accepted. */
 static size_t random_address(struct sup_rng *r, char *out, size_t max)
 {
-    static const char *const domains[] = {"example.com",
-                                          "Example.COM",
-                                          "sub.Mail-1.example.org",
-                                          "b\xc3\xbc"
-                                          "cher.example",
-                                          "XN--BCHER-KVA.example",
-                                          "[192.0.2.1]",
-                                          "[IPv6:2001:db8::1]"};
+    static const char *const domains[] = {
+        "example.com",           "Example.COM", "sub.Mail-1.example.org", "m\xc3\xbcnchen.example",
+        "XN--BCHER-KVA.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"};
     const char *d = domains[sup_rng_below(r, SUP_COUNT(domains))];
     size_t n = 0;
     size_t len = strlen(d);
