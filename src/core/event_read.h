@@ -31,7 +31,9 @@
 
 struct sup_event_reader;
 
-/* NULL when out of memory. Not thread-safe: one a thread. Keep it: its buffers are reused. */
+/* NULL when out of memory. Not thread-safe: one a thread. Keep it: its buffers are reused. They
+ * grow with the largest document seen: 60 kB for usual events, about 16 MiB a level of nesting (of
+ * which there are at most four) after the worst that the maxima allow. */
 struct sup_event_reader *sup_event_reader_new(void);
 /* With another JSON reader than core/json.h's default: for tests. */
 struct sup_event_reader *sup_event_reader_new_with(const struct sup_json_ops *json);
