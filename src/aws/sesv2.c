@@ -225,7 +225,10 @@ static int parse_list(const json_t *reply, struct sup_ses_list *l, struct sup_er
 {
     const json_t *items = NULL;
 
-    if (bad(sup_json_array(reply, "SuppressedDestinationSummaries", &items)) ||
+    /* An object without that member is some other reply. Taken for an empty page, it would make
+     * every listed address look removed. */
+    if (json_object_get(reply, "SuppressedDestinationSummaries") == NULL ||
+        bad(sup_json_array(reply, "SuppressedDestinationSummaries", &items)) ||
         bad(sup_json_text(reply, "NextToken", &l->next_token)) || json_array_size(items) > LIST_MAX)
         return sup_err_set(err, SUP_ECORRUPT, "SES ListSuppressedDestinations: odd reply");
     if (l->next_token != NULL && l->next_token[0] == '\0')

@@ -226,7 +226,7 @@ static int parse_results(const json_t *reply, struct sup_sqs_entry *entries, siz
     const json_t *failed = NULL;
 
     if (bad(sup_json_array(reply, "Successful", &done)) ||
-        bad(sup_json_array(reply, "Failed", &failed)))
+        bad(sup_json_array(reply, "Failed", &failed)) || (done == NULL && failed == NULL))
         return SUP_ECORRUPT;
     /* An entry that the reply does not mention is not known to be done. */
     set_all(entries, n, SUP_EAGAIN);
@@ -340,7 +340,8 @@ static int parse_attributes(const json_t *o, struct sup_sqs_attributes *out)
 {
     const char *redrive = NULL;
 
-    if (bad(sup_json_digits(o, "ApproximateNumberOfMessages", &out->visible)) ||
+    if (!json_is_object(o) ||
+        bad(sup_json_digits(o, "ApproximateNumberOfMessages", &out->visible)) ||
         bad(sup_json_digits(o, "ApproximateNumberOfMessagesNotVisible", &out->in_flight)) ||
         bad(sup_json_digits(o, "ApproximateNumberOfMessagesDelayed", &out->delayed)) ||
         bad(sup_json_digits(o, "VisibilityTimeout", &out->visibility_timeout_s)) ||

@@ -26,6 +26,7 @@ struct connection {
 struct http_peer {
     void (*handle)(void *arg, const struct peer_request *req, struct peer_reply *reply);
     void *arg;
+    pthread_mutex_t mutex;
     int listen_fd;
     char url[64];
     pthread_t thread;
@@ -179,7 +180,9 @@ static void *serve(void *arg)
         more = read_request(c, &buf, &req);
         if (more) {
             req.number = atomic_fetch_add(&c->peer->n_requests, 1) + 1;
+            peer_lock(c->peer);
             c->peer->handle(c->peer->arg, &req, &reply);
+            peer_unlock(c->peer);
             more = answer(c, &reply);
         }
         free(reply.body);
@@ -217,6 +220,7 @@ struct http_peer *peer_start(void (*handle)(void *arg, const struct peer_request
         die("memory");
     p->handle = handle;
     p->arg = arg;
+    pthread_mutex_init(&p->mutex, NULL);
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     p->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (p->listen_fd < 0 || bind(p->listen_fd, (struct sockaddr *)&a, sizeof a) != 0 ||
@@ -235,7 +239,18 @@ void peer_stop(struct http_peer *p)
     for (int i = 0; i < atomic_load(&p->n_connections); i++)
         pthread_join(p->connections[i].thread, NULL);
     close(p->listen_fd);
+    pthread_mutex_destroy(&p->mutex);
     free(p);
+}
+
+void peer_lock(struct http_peer *p)
+{
+    pthread_mutex_lock(&p->mutex);
+}
+
+void peer_unlock(struct http_peer *p)
+{
+    pthread_mutex_unlock(&p->mutex);
 }
 
 const char *peer_url(const struct http_peer *p)

@@ -41,6 +41,8 @@ struct http_peer *peer_start(void (*handle)(void *arg, const struct peer_request
                                             struct peer_reply *reply),
                              void *arg);
 void peer_stop(struct http_peer *p);
+void peer_lock(struct http_peer *p);
+void peer_unlock(struct http_peer *p);
 const char *peer_url(const struct http_peer *p); /* http://127.0.0.1:PORT */
 int peer_connections(struct http_peer *p);
 int peer_requests(struct http_peer *p);

@@ -15,9 +15,14 @@
 #include <cmocka.h>
 
 struct fixture {
-    struct peer_reply next; /* body is copied */
+    struct peer_reply next; /* what get asks the peer to do */
     const char *body;
     char seen[4096]; /* "METHOD target\nheaders" of the last request */
+    struct {         /* the same, for the peer's threads */
+        struct peer_reply next;
+        const char *body;
+        char seen[4096];
+    } live;
     struct http_peer *peer;
     struct sup_http *http;
     struct sup_http_response r;
@@ -26,11 +31,11 @@ struct fixture {
 static void handle(void *arg, const struct peer_request *req, struct peer_reply *reply)
 {
     struct fixture *f = arg;
-    snprintf(f->seen, sizeof f->seen, "%s %s\n%s\n%.*s", req->method, req->target, req->headers,
-             (int)req->body_n, req->body);
-    *reply = f->next;
-    if (f->body != NULL)
-        peer_body(reply, f->body);
+    snprintf(f->live.seen, sizeof f->live.seen, "%s %s\n%s\n%.*s", req->method, req->target,
+             req->headers, (int)req->body_n, req->body);
+    *reply = f->live.next;
+    if (f->live.body != NULL)
+        peer_body(reply, f->live.body);
 }
 
 static int setup(void **state)
@@ -53,16 +58,30 @@ static int teardown(void **state)
     return 0;
 }
 
+static int exchange(struct fixture *f, struct sup_http *h, const struct sup_http_request *req,
+                    struct sup_err *err)
+{
+    struct sup_http_transport t = sup_http_transport(h);
+    peer_lock(f->peer);
+    f->live.next = f->next;
+    f->live.body = f->body;
+    peer_unlock(f->peer);
+    int rc = t.send(t.arg, req, &f->r, err);
+    peer_lock(f->peer);
+    memcpy(f->seen, f->live.seen, sizeof f->seen);
+    peer_unlock(f->peer);
+    return rc;
+}
+
 static int get(struct fixture *f, const char *path, struct sup_http_request *req,
                struct sup_err *err)
 {
     char url[512];
-    struct sup_http_transport t = sup_http_transport(f->http);
     snprintf(url, sizeof url, "%s%s", peer_url(f->peer), path);
     req->url = url;
     if (req->method == NULL)
         req->method = "GET";
-    return t.send(t.arg, req, &f->r, err);
+    return exchange(f, f->http, req, err);
 }
 
 static void test_one_connection_serves_many_calls(void **state)
@@ -199,16 +218,15 @@ static void test_a_stop_ends_a_long_poll(void **state)
 static void test_nobody_there(void **state)
 {
     struct fixture *f = *state;
-    struct sup_http_transport t = sup_http_transport(f->http);
     struct sup_http_request req = {.method = "GET", .url = "http://127.0.0.1:1/"};
-    assert_int_equal(t.send(t.arg, &req, &f->r, NULL), SUP_EIO);
+    assert_int_equal(exchange(f, f->http, &req, NULL), SUP_EIO);
     assert_false(f->r.sent);
     static const char *const bad[] = {
         "ftp://h/", "http://",      "http://u@h/", "http://h:x/",      "h",
         "",         "http://h/a b", "http://h/#f", "http://h:123456/", "http://[::1"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         req.url = bad[i];
-        assert_int_equal(t.send(t.arg, &req, &f->r, NULL), SUP_EINPUT);
+        assert_int_equal(exchange(f, f->http, &req, NULL), SUP_EINPUT);
     }
 }
 
@@ -224,10 +242,9 @@ static void test_no_proxy_for_loopback(void **state)
     snprintf(url, sizeof url, "%s/", peer_url(f->peer));
     struct sup_http_request req = {.method = "GET", .url = url};
     assert_int_equal(sup_http_new(&h, &opt, NULL), SUP_OK);
-    struct sup_http_transport t = sup_http_transport(h);
-    assert_int_equal(t.send(t.arg, &req, &f->r, NULL), SUP_OK);
+    assert_int_equal(exchange(f, h, &req, NULL), SUP_OK);
     req.url = "http://proxied.invalid/";
-    assert_int_equal(t.send(t.arg, &req, &f->r, NULL), SUP_EIO);
+    assert_int_equal(exchange(f, h, &req, NULL), SUP_EIO);
     sup_http_free(h);
     unsetenv("http_proxy");
 }
@@ -239,16 +256,15 @@ static void test_a_proxy_is_used_when_set(void **state)
     struct sup_http_options opt = {.http_proxy = peer_url(f->peer), .no_proxy = "direct.invalid"};
     f->body = "by proxy";
     assert_int_equal(sup_http_new(&h, &opt, NULL), SUP_OK);
-    struct sup_http_transport t = sup_http_transport(h);
     struct sup_http_request req = {.method = "GET", .url = "http://proxied.invalid/x"};
-    assert_int_equal(t.send(t.arg, &req, &f->r, NULL), SUP_OK);
+    assert_int_equal(exchange(f, h, &req, NULL), SUP_OK);
     assert_non_null(strstr(f->seen, "GET http://proxied.invalid/x\n"));
     req.url = "http://direct.invalid/x";
     req.timeout_ms = 3000;
-    assert_int_not_equal(t.send(t.arg, &req, &f->r, NULL), SUP_OK);
+    assert_int_not_equal(exchange(f, h, &req, NULL), SUP_OK);
     req.url = "http://proxied.invalid/x";
     req.no_proxy = true;
-    assert_int_not_equal(t.send(t.arg, &req, &f->r, NULL), SUP_OK);
+    assert_int_not_equal(exchange(f, h, &req, NULL), SUP_OK);
     assert_int_equal(peer_requests(f->peer), 1);
     sup_http_free(h);
 }
