@@ -30,12 +30,13 @@ static int read_file(const char *path, struct sup_buf *out, struct sup_err *err)
     return SUP_OK;
 }
 
-static int parse_document(struct sup_reading *r, const struct sup_buf *text)
+static int parse_document(struct sup_reading *r, struct sup_buf *text)
 {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return sup_err_set(r->err, SUP_ENOMEM, "out of memory");
-    yaml_parser_set_input_string(&parser, text->p, text->n);
+    /* Never NULL, not even for an empty file: libyaml asserts that. */
+    yaml_parser_set_input_string(&parser, (const unsigned char *)sup_buf_str(text), text->n);
     int rc = SUP_OK;
     if (!yaml_parser_load(&parser, &r->doc)) {
         rc = sup_err_set(r->err, SUP_EINPUT, "%s:%zu: not valid YAML: %s", r->path,
