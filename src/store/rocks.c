@@ -74,9 +74,10 @@ static uint64_t rocks_estimate_keys(struct sup_store *s, enum sup_cf cf)
     return n;
 }
 
-/* Bytes of the files in dir whose names end in suffix. RocksDB keeps all its files in one
+/* Bytes of the files in dir whose names end in suffix: their length, or what is allocated, which
+ * counts too what RocksDB reserves ahead for the log in use. RocksDB keeps all its files in one
  * directory; they come and go while they are counted. */
-static uint64_t dir_bytes(const char *dir, const char *suffix)
+static uint64_t dir_bytes(const char *dir, const char *suffix, bool allocated)
 {
     DIR *d = opendir(dir);
     uint64_t sum = 0;
@@ -89,7 +90,7 @@ static uint64_t dir_bytes(const char *dir, const char *suffix)
         if (n < strlen(suffix) || strcmp(e->d_name + n - strlen(suffix), suffix) != 0)
             continue;
         if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-            sum += (uint64_t)st.st_blocks * 512;
+            sum += (uint64_t)(allocated ? st.st_blocks * 512 : st.st_size);
     }
     closedir(d);
     return sum;
@@ -97,7 +98,7 @@ static uint64_t dir_bytes(const char *dir, const char *suffix)
 
 static uint64_t rocks_disk_bytes(struct sup_store *s)
 {
-    return dir_bytes(rocks_of(s)->dir, "");
+    return dir_bytes(rocks_of(s)->dir, "", true);
 }
 
 static int rocks_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err)
@@ -211,7 +212,7 @@ static int make_dir(const char *dir, struct sup_err *err)
 static int check_room(const char *dir, struct sup_err *err)
 {
     struct statvfs fs;
-    uint64_t need = dir_bytes(dir, ".log") + OPEN_ROOM_BYTES;
+    uint64_t need = dir_bytes(dir, ".log", false) + OPEN_ROOM_BYTES;
 
     if (statvfs(dir, &fs) != 0)
         return sup_err_set(err, SUP_EIO, "%s: %s", dir, strerror(errno));

@@ -10,8 +10,9 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
-/* RocksDB goes on once one memtable's worth (64 MiB) is free, so the disk must be larger. */
-#define DISK_OPTIONS "size=160m"
+/* Room for the log in use, which RocksDB reserves ahead (about 75 MiB), for what the test leaves
+ * free and fills, and for the 64 MiB that must be free before RocksDB goes on. */
+#define DISK_OPTIONS "size=400m"
 
 struct disk {
     char mount[TEST_DIR_MAX];
@@ -25,6 +26,7 @@ static bool disk_make(struct disk *d)
     if (mount("tmpfs", d->mount, "tmpfs", 0, DISK_OPTIONS) != 0) {
         print_message("no file system of its own (%s): skipped, needs root\n", strerror(errno));
         remove_dir(d->mount);
+        d->mount[0] = '\0';
         return false;
     }
     snprintf(d->dir, sizeof(d->dir), "%s/store", d->mount);
@@ -36,6 +38,19 @@ static void disk_remove(struct disk *d)
 {
     assert_int_equal(umount(d->mount), 0);
     remove_dir(d->mount);
+    d->mount[0] = '\0';
+}
+
+static struct disk disk;
+
+/* After a test that failed half-way the disk is still there, and in use. */
+static int teardown(void **state)
+{
+    (void)state;
+    if (disk.mount[0] != '\0' && umount2(disk.mount, MNT_DETACH) == 0)
+        remove_dir(disk.mount);
+    disk.mount[0] = '\0';
+    return 0;
 }
 
 static void disk_fill(const struct disk *d, uint64_t leave)
@@ -133,13 +148,12 @@ static void test_full_and_free_again(void **state)
 
     (void)state;
     for (int i = 0; i < 3; i++) { /* the write that fails is of the log, or of a table file */
-        struct disk d;
-        if (!disk_make(&d))
+        if (!disk_make(&disk))
             skip();
         uint64_t leave = (1 << 20) + sup_rng_below(&rng, 90 << 20);
         print_message("%llu bytes left\n", (unsigned long long)leave);
-        full_and_free_again(&d, leave);
-        disk_remove(&d);
+        full_and_free_again(&disk, leave);
+        disk_remove(&disk);
     }
 }
 
@@ -147,25 +161,24 @@ static void test_full_and_free_again(void **state)
 static void test_close_and_open_while_full(void **state)
 {
     struct sup_err err = {0};
-    struct disk d;
 
     (void)state;
-    if (!disk_make(&d))
+    if (!disk_make(&disk))
         skip();
-    struct sup_store *s = open_dir(d.dir);
-    disk_fill(&d, 3 << 20);
+    struct sup_store *s = open_dir(disk.dir);
+    disk_fill(&disk, 3 << 20);
     commit_text(s, SUP_CF_LOG, "not synced", "1", false);
     uint32_t n = write_until_full(s, &err);
     sup_store_close(s);
 
-    assert_int_equal(try_open(d.dir, &test_identity, true, &s, &err), SUP_EIO);
+    assert_int_equal(try_open(disk.dir, &test_identity, true, &s, &err), SUP_EIO);
     assert_non_null(strstr(err.msg, "no space left"));
-    assert_int_equal(unlink(d.filler), 0);
-    s = open_dir(d.dir);
+    assert_int_equal(unlink(disk.filler), 0);
+    s = open_dir(disk.dir);
     expect_blocks(s, n);
     assert_int_equal(write_block(s, n, &err), SUP_OK);
     sup_store_close(s);
-    disk_remove(&d);
+    disk_remove(&disk);
 }
 
 struct block_job {
@@ -192,15 +205,14 @@ static void test_writer_tells_and_goes_on(void **state)
 {
     struct sup_err err = {0};
     struct sup_writer *w = NULL;
-    struct disk d;
 
     (void)state;
-    if (!disk_make(&d))
+    if (!disk_make(&disk))
         skip();
-    struct sup_store *s = open_dir(d.dir);
+    struct sup_store *s = open_dir(disk.dir);
     struct sup_writer_opts opts = {.store = s, .queue_max = 8, .group_max_jobs = 4};
     assert_int_equal(sup_writer_start(&opts, &w, &err), SUP_OK);
-    disk_fill(&d, 2 << 20);
+    disk_fill(&disk, 2 << 20);
     struct block_job j = {.s = s};
     while (sup_writer_run(w, block_run, &j, &err) == SUP_OK)
         j.n++;
@@ -208,7 +220,7 @@ static void test_writer_tells_and_goes_on(void **state)
     assert_int_equal(sup_writer_health(w, &err), SUP_EIO);
     assert_non_null(strstr(err.msg, "No space left"));
 
-    assert_int_equal(unlink(d.filler), 0);
+    assert_int_equal(unlink(disk.filler), 0);
     int64_t deadline = sup_mono_ms() + 60000;
     while (sup_writer_run(w, block_run, &j, &err) != SUP_OK) {
         assert_true(sup_mono_ms() < deadline);
@@ -218,15 +230,15 @@ static void test_writer_tells_and_goes_on(void **state)
     sup_writer_free(w);
     expect_blocks(s, j.n + 1);
     sup_store_close(s);
-    disk_remove(&d);
+    disk_remove(&disk);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full_and_free_again),
-        cmocka_unit_test(test_close_and_open_while_full),
-        cmocka_unit_test(test_writer_tells_and_goes_on),
+        cmocka_unit_test_teardown(test_full_and_free_again, teardown),
+        cmocka_unit_test_teardown(test_close_and_open_while_full, teardown),
+        cmocka_unit_test_teardown(test_writer_tells_and_goes_on, teardown),
     };
 
     return cmocka_run_group_tests(tests, property_setup, NULL);
