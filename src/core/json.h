@@ -13,9 +13,10 @@
  *
  * Refused: anything that is not one JSON object or array with white space around it; invalid UTF-8,
  * unpaired surrogates (\ud800 alone), raw control characters in strings; integers outside
- * [-2^63, 2^64) and reals that overflow a double; nesting past SUP_JSON_DEPTH_MAX; documents longer
- * than the parser's maximum. \u0000 is allowed and is a NUL byte in the string. Repeated keys are
- * handed out as they come: whoever stores the latest has "the last one wins".
+ * [-2^63, 2^64) and reals that overflow a double; nesting past SUP_JSON_DEPTH_MAX (of arrays and
+ * objects that hold something); documents longer than the parser's maximum. \u0000 is allowed and
+ * is a NUL byte in the string. Repeated keys are handed out as they come: whoever stores the latest
+ * has "the last one wins".
  *
  * The parser stands behind struct sup_json_ops, so that it can be exchanged and so that tests can
  * hold the fast one against a plain one. */

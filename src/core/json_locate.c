@@ -239,33 +239,44 @@ static bool after_value(struct scan *s, const char *closers, size_t *depth)
     return true;
 }
 
+/* At a bracket. *inside: something stands in it; the cursor is at its first value. */
+static bool enter(struct scan *s, char *closers, size_t *depth, bool *inside)
+{
+    char close = peek(s) == '{' ? '}' : ']';
+
+    s->at++;
+    skip_space(s);
+    *inside = peek(s) != (uint8_t)close;
+    if (!*inside) {
+        s->at++;
+        return true;
+    }
+    if (*depth == SUP_JSON_DEPTH_MAX)
+        return fail(s, "nested too deep");
+    closers[(*depth)++] = close;
+    return close == '}' ? key(s) : true;
+}
+
 static bool document(struct scan *s)
 {
     char closers[SUP_JSON_DEPTH_MAX];
     size_t depth = 0;
+    bool inside;
 
     do {
         skip_space(s);
-        uint8_t c = peek(s);
-        if (c == '{' || c == '[') {
-            if (depth == SUP_JSON_DEPTH_MAX)
-                return fail(s, "nested too deep");
-            closers[depth++] = c == '{' ? '}' : ']';
-            s->at++;
-            skip_space(s);
-            if (peek(s) != (uint8_t)closers[depth - 1]) {
-                if (c == '{' && !key(s))
-                    return false;
-                continue; /* on to the first value inside */
-            }
+        inside = false;
+        if (peek(s) == '{' || peek(s) == '[') {
+            if (!enter(s, closers, &depth, &inside))
+                return false;
         } else if (depth == 0) {
             return fail(s, "not a JSON object or array");
         } else if (!scalar(s)) {
             return false;
         }
-        if (!after_value(s, closers, &depth))
+        if (!inside && !after_value(s, closers, &depth))
             return false;
-    } while (depth > 0);
+    } while (inside || depth > 0);
     return true;
 }
 

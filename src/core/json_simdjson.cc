@@ -109,7 +109,8 @@ int ensure(struct sup_json_parser *p, size_t n)
     free(p->padded);
     p->cap = 0;
     p->padded = static_cast<char *>(malloc(cap + SIMDJSON_PADDING));
-    if (p->padded == nullptr || p->parser.allocate(cap, SUP_JSON_DEPTH_MAX) != SUCCESS ||
+    /* simdjson refuses what reaches its maximum; empty arrays and objects it does not count. */
+    if (p->padded == nullptr || p->parser.allocate(cap, SUP_JSON_DEPTH_MAX + 1) != SUCCESS ||
         p->document.allocate(cap) != SUCCESS)
         return SUP_ENOMEM;
     p->cap = cap;

@@ -228,11 +228,11 @@ static struct node *members(struct sup_json_parser *j, struct node *parent, int 
     const char close = parent->type == SUP_JSON_OBJECT ? '}' : ']';
     struct node **tail = &parent->child;
 
-    if (depth > SUP_JSON_DEPTH_MAX)
-        return bad(j, SUP_ELIMIT);
     space(j);
     if (accept(j, close))
         return parent;
+    if (depth > SUP_JSON_DEPTH_MAX)
+        return bad(j, SUP_ELIMIT);
     for (;;) {
         struct sup_slice key = {0};
         space(j);

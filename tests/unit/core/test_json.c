@@ -279,30 +279,50 @@ static void test_document_is_one_object_or_array(void **state)
     readers_fini(&r);
 }
 
-static void nest(char *out, int depth, char open, char close)
+static const char *nest(struct sup_buf *out, int depth, const char *open, const char *inside,
+                        const char *close)
 {
-    memset(out, open, (size_t)depth);
-    memset(out + depth, close, (size_t)depth);
-    out[2 * depth] = '\0';
+    sup_buf_reset(out);
+    for (int i = 0; i < depth; i++)
+        sup_buf_add_str(out, open);
+    sup_buf_add_str(out, inside);
+    for (int i = 0; i < depth; i++)
+        sup_buf_add_str(out, close);
+    return sup_buf_str(out);
 }
 
 static void test_depth(void **state)
 {
+    static const struct {
+        const char *open, *inside, *close;
+    } kinds[] = {{"[", "1", "]"},         {"[", "[]", "]"},
+                 {"[", "{}", "]"},        {"{\"a\":", "1", "}"},
+                 {"{\"a\":", "[ ]", "}"}, {"[[1],", "\"x\"", ",{\"b\":{}}]"}};
     struct readers r;
-    char text[4 * SUP_JSON_DEPTH_MAX];
+    struct sup_buf buf;
+    const char *text;
     struct sup_err err;
 
     (void)state;
     readers_init(&r);
-    nest(text, SUP_JSON_DEPTH_MAX, '[', ']');
-    assert_true(agree_str(&r, text));
-    nest(text, SUP_JSON_DEPTH_MAX + 1, '[', ']');
-    assert_false(agree_str(&r, text));
-    sup_buf_reset(&r.a);
-    int rc = sup_json_walk(&sup_json_simdjson, r.fast, sup_slice_str(text),
-                           (struct sup_json_sink){write_value, &r.a}, &err);
-    assert_int_equal(rc, SUP_ELIMIT);
-    assert_int_equal(err.code, SUP_ELIMIT);
+    sup_buf_init(&buf, 4096);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        /* The last kind holds one level more beside its middle. */
+        int most = SUP_JSON_DEPTH_MAX - (i == 5);
+        text = nest(&buf, most, kinds[i].open, kinds[i].inside, kinds[i].close);
+        if (!agree_str(&r, text))
+            fail_msg("refused: %s", text);
+        text = nest(&buf, most + 1, kinds[i].open, kinds[i].inside, kinds[i].close);
+        if (agree_str(&r, text))
+            fail_msg("accepted: %s", text);
+        sup_buf_reset(&r.a);
+        int rc = sup_json_walk(&sup_json_simdjson, r.fast, sup_slice_str(text),
+                               (struct sup_json_sink){write_value, &r.a}, &err);
+        assert_int_equal(rc, SUP_ELIMIT);
+        assert_int_equal(err.code, SUP_ELIMIT);
+        assert_non_null(strstr(err.msg, "nested too deep"));
+    }
+    sup_buf_fini(&buf);
     readers_fini(&r);
 }
 
