@@ -185,6 +185,7 @@ static void test_the_callers_rate_control_sees_each_throttle(void **state)
     SCRIPT(w, {.status = 400, .body = "{\"__type\":\"com.amazonaws.sqs#RequestThrottled\"}"},
            {.body = "{}"});
     assert_int_equal(sup_sqs_receive(w->aws, &req, &b, &w->e, &w->err), SUP_OK);
+    sup_sqs_batch_fini(&b);
     assert_int_equal(calls(w), 2);
     assert_true(w->e.throttled);
 }
