@@ -54,7 +54,7 @@ static void put(struct line *l, const char *p, size_t n)
         l->full = true;
         return;
     }
-    memcpy(l->p + l->n, p, n); // cppcheck-suppress uninitvar ; l->p is what memcpy writes
+    memcpy(l->p + l->n, p, n);
     l->n += n;
 }
 
