@@ -78,6 +78,9 @@ static bool set_failed(struct sup_link *l, int status)
     int code = status == 0 ? SUP_ECLOSED : sup_stream_code(status);
     const char *text = sup_stream_text(status);
 
+    /* On a stream that was up, NNG says "refused" for some hang-ups. */
+    if (code == SUP_EAGAIN)
+        code = SUP_ECLOSED;
     if (code == SUP_ECLOSED && sup_stream_is_tls(l->stream) && atomic_load(&l->bytes_in) == 0)
         text = "closed by the peer during the TLS handshake or before its HELLO "
                "(did it refuse our certificate?)";

@@ -80,7 +80,7 @@ static int tls_config(const struct sup_mesh_tls *tls, nng_tls_mode mode, const c
     if (rv == 0 && mode == NNG_TLS_MODE_CLIENT)
         rv = nng_tls_config_server_name(cfg, server_name);
     if (rv == 0) {
-        what = tls->crl ? "ca or crl" : "ca";
+        what = "ca or crl";
         rv = nng_tls_config_ca_chain(cfg, tls->ca, tls->crl);
     }
     if (rv == 0) {
