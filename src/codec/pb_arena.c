@@ -78,22 +78,22 @@ void sup_pb_arena_reset(struct sup_pb_arena *a)
     a->failed = SUP_OK;
 }
 
-int sup_pb_unpack(const ProtobufCMessageDescriptor *d, struct sup_pb_arena *a,
-                  struct sup_slice bytes, const char *what, void *out, struct sup_err *err)
+void *sup_pb_unpack(const ProtobufCMessageDescriptor *d, struct sup_pb_arena *a,
+                    struct sup_slice bytes, const char *what, int *rc, struct sup_err *err)
 {
-    ProtobufCMessage *msg;
+    void *msg;
 
     a->failed = SUP_OK;
     msg = protobuf_c_message_unpack(d, &a->allocator, bytes.n, bytes.p);
-    if (msg) {
-        memcpy(out, &msg, sizeof(msg)); /* out points to a pointer to d's own struct */
-        return SUP_OK;
-    }
-    if (a->failed == SUP_ENOMEM)
-        return sup_err_set(err, SUP_ENOMEM, "no memory for a %s", what);
-    if (a->failed)
-        return sup_err_set(err, a->failed, "%s of %zu bytes takes too much memory", what, bytes.n);
-    return sup_err_set(err, SUP_ECORRUPT, "damaged %s", what);
+    if (msg)
+        *rc = SUP_OK;
+    else if (a->failed == SUP_ENOMEM)
+        *rc = sup_err_set(err, SUP_ENOMEM, "no memory for a %s", what);
+    else if (a->failed)
+        *rc = sup_err_set(err, a->failed, "%s of %zu bytes takes too much memory", what, bytes.n);
+    else
+        *rc = sup_err_set(err, SUP_ECORRUPT, "damaged %s", what);
+    return msg;
 }
 
 char *sup_pb_text(struct sup_pb_arena *a, struct sup_slice s, size_t max)

@@ -27,11 +27,12 @@ void sup_pb_arena_init(struct sup_pb_arena *a, size_t max);
 void *sup_pb_arena_alloc(struct sup_pb_arena *a, size_t n); /* 16-byte aligned; NULL past the cap */
 void sup_pb_arena_reset(struct sup_pb_arena *a);            /* frees all; usable again */
 
-/* Unpacks into a. On failure the code tells damaged bytes (SUP_ECORRUPT) from a message that is
- * sound but larger than the arena allows (SUP_ELIMIT) and from a lack of memory (SUP_ENOMEM), which
- * must not pass for damage; what names the message in the error text. */
-int sup_pb_unpack(const ProtobufCMessageDescriptor *d, struct sup_pb_arena *a,
-                  struct sup_slice bytes, const char *what, void *out, struct sup_err *err);
+/* Unpacks into a; returns d's own struct. NULL on failure, when *rc tells damaged bytes
+ * (SUP_ECORRUPT) from a message that is sound but larger than the arena allows (SUP_ELIMIT) and
+ * from a lack of memory (SUP_ENOMEM), which must not pass for damage. what names the message in the
+ * error text. */
+void *sup_pb_unpack(const ProtobufCMessageDescriptor *d, struct sup_pb_arena *a,
+                    struct sup_slice bytes, const char *what, int *rc, struct sup_err *err);
 
 /* A text field as protobuf wants it: NUL-terminated valid UTF-8, here of at most max bytes, cut at
  * a character boundary; NULs and invalid bytes become '?'. Lives in a; "" when there is no memory.

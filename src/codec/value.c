@@ -96,19 +96,8 @@ static bool evidence_valid(const Supsync__Store__Evidence *e)
     return true;
 }
 
-/* What the merge looks at and what a reader looks at is checked alike: a decision that is in force
- * can be shown. */
-static int decision_unpack(struct sup_slice bytes, struct sup_pb_arena *a,
-                           const Supsync__Store__Decision **out, struct sup_err *err)
+static int decision_check(const Supsync__Store__Decision *msg, struct sup_err *err)
 {
-    Supsync__Store__Decision *msg = NULL;
-    int rc;
-
-    if (bytes.n > SUP_DECISION_MAX)
-        return sup_err_set(err, SUP_ELIMIT, "decision of %zu bytes is over the limit", bytes.n);
-    rc = sup_pb_unpack(&supsync__store__decision__descriptor, a, bytes, "decision", &msg, err);
-    if (rc != SUP_OK)
-        return rc;
     if (msg->class_ < 1 || msg->class_ > SUP_N_CLASSES)
         return sup_err_set(err, SUP_EVERSION, "decision of unknown class %u", msg->class_);
     if (msg->state > SUP_SUPPRESSED)
@@ -120,8 +109,24 @@ static int decision_unpack(struct sup_slice bytes, struct sup_pb_arena *a,
         !sup_utf8_valid(msg->note, strlen(msg->note)) ||
         (msg->evidence && !evidence_valid(msg->evidence)))
         return damaged(err, "decision (text)");
-    *out = msg;
     return SUP_OK;
+}
+
+/* What the merge looks at and what a reader looks at is checked alike: a decision that is in force
+ * can be shown. NULL on failure, with *rc set. */
+static const Supsync__Store__Decision *
+decision_unpack(struct sup_slice bytes, struct sup_pb_arena *a, int *rc, struct sup_err *err)
+{
+    const Supsync__Store__Decision *msg;
+
+    if (bytes.n > SUP_DECISION_MAX) {
+        *rc = sup_err_set(err, SUP_ELIMIT, "decision of %zu bytes is over the limit", bytes.n);
+        return NULL;
+    }
+    msg = sup_pb_unpack(&supsync__store__decision__descriptor, a, bytes, "decision", rc, err);
+    if (msg)
+        *rc = decision_check(msg, err);
+    return *rc == SUP_OK ? msg : NULL;
 }
 
 static struct sup_slice text_slice(const char *s, size_t max)
@@ -132,10 +137,10 @@ static struct sup_slice text_slice(const char *s, size_t max)
 int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_decision *out,
                         struct sup_err *err)
 {
-    const Supsync__Store__Decision *msg = NULL;
-    int rc = decision_unpack(bytes, &m->arena, &msg, err);
+    int rc = SUP_OK;
+    const Supsync__Store__Decision *msg = decision_unpack(bytes, &m->arena, &rc, err);
 
-    if (rc != SUP_OK)
+    if (!msg)
         return rc;
     *out = (struct sup_decision){
         .cls = (enum sup_class)msg->class_,
@@ -166,13 +171,13 @@ int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_de
 int sup_register_decode(struct sup_slice bytes, struct sup_register *out, enum sup_class *cls,
                         struct sup_err *err)
 {
-    const Supsync__Store__Decision *msg = NULL;
+    const Supsync__Store__Decision *msg;
     struct sup_pb_arena a;
-    int rc;
+    int rc = SUP_OK;
 
     sup_pb_arena_init(&a, MEM_MAX);
-    rc = decision_unpack(bytes, &a, &msg, err);
-    if (rc == SUP_OK) {
+    msg = decision_unpack(bytes, &a, &rc, err);
+    if (msg) {
         *out = (struct sup_register){
             .present = true,
             .state = (enum sup_state)msg->state,
@@ -207,11 +212,11 @@ void sup_record_encode(const struct sup_record *r, struct sup_buf *out)
 int sup_record_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_record *out,
                       struct sup_err *err)
 {
-    Supsync__Store__Record *msg = NULL;
-    int rc =
-        sup_pb_unpack(&supsync__store__record__descriptor, &m->arena, bytes, "record", &msg, err);
+    int rc = SUP_OK;
+    const Supsync__Store__Record *msg =
+        sup_pb_unpack(&supsync__store__record__descriptor, &m->arena, bytes, "record", &rc, err);
 
-    if (rc != SUP_OK)
+    if (!msg)
         return rc;
     if (msg->format < 1)
         return damaged(err, "record (no format)");
@@ -261,11 +266,11 @@ static int log_entry_check(ProtobufCBinaryData key, uint32_t cls, ProtobufCBinar
 int sup_log_entry_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_log_entry *out,
                          struct sup_err *err)
 {
-    Supsync__Store__LogEntry *msg = NULL;
-    int rc = sup_pb_unpack(&supsync__store__log_entry__descriptor, &m->arena, bytes, "log entry",
-                           &msg, err);
+    int rc = SUP_OK;
+    const Supsync__Store__LogEntry *msg = sup_pb_unpack(&supsync__store__log_entry__descriptor,
+                                                        &m->arena, bytes, "log entry", &rc, err);
 
-    if (rc != SUP_OK)
+    if (!msg)
         return rc;
     return log_entry_check(msg->key, msg->class_, msg->decision, out, err);
 }
@@ -300,11 +305,12 @@ void sup_quarantined_encode(const struct sup_log_entry *e, int64_t arrived_ms, s
 int sup_quarantined_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_log_entry *out,
                            int64_t *arrived_ms, struct sup_err *err)
 {
-    Supsync__Store__Quarantined *msg = NULL;
-    int rc = sup_pb_unpack(&supsync__store__quarantined__descriptor, &m->arena, bytes,
-                           "quarantined mutation", &msg, err);
+    int rc = SUP_OK;
+    const Supsync__Store__Quarantined *msg =
+        sup_pb_unpack(&supsync__store__quarantined__descriptor, &m->arena, bytes,
+                      "quarantined mutation", &rc, err);
 
-    if (rc != SUP_OK)
+    if (!msg)
         return rc;
     *arrived_ms = msg->arrived_ms;
     return log_entry_check(msg->key, msg->class_, msg->decision, out, err);

@@ -82,13 +82,13 @@ static int spelling_decode(const Supsync__Store__SesSpelling *in, struct sup_ses
 
 int sup_ses_entry_decode(struct sup_slice bytes, struct sup_ses_entry *out, struct sup_err *err)
 {
-    Supsync__Store__SesEntry *msg = NULL;
+    const Supsync__Store__SesEntry *msg;
     struct sup_pb_arena a;
-    int rc;
+    int rc = SUP_OK;
 
     sup_ses_entry_init(out);
     sup_pb_arena_init(&a, MEM_MAX);
-    rc = sup_pb_unpack(&supsync__store__ses_entry__descriptor, &a, bytes, "SES entry", &msg, err);
+    msg = sup_pb_unpack(&supsync__store__ses_entry__descriptor, &a, bytes, "SES entry", &rc, err);
     if (rc == SUP_OK && msg->format < 1)
         rc = sup_err_set(err, SUP_ECORRUPT, "damaged SES entry (no format)");
     else if (rc == SUP_OK && msg->format > SES_FORMAT)
@@ -122,13 +122,13 @@ void sup_outbox_entry_encode(const struct sup_outbox_entry *e, struct sup_buf *o
 int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out,
                             struct sup_err *err)
 {
-    Supsync__Store__OutboxEntry *msg = NULL;
+    const Supsync__Store__OutboxEntry *msg;
     struct sup_pb_arena a;
-    int rc;
+    int rc = SUP_OK;
 
     sup_pb_arena_init(&a, MEM_MAX);
-    rc = sup_pb_unpack(&supsync__store__outbox_entry__descriptor, &a, bytes, "outbox entry", &msg,
-                       err);
+    msg = sup_pb_unpack(&supsync__store__outbox_entry__descriptor, &a, bytes, "outbox entry", &rc,
+                        err);
     if (rc == SUP_OK) {
         struct sup_slice text = sup_slice_str(msg->last_error);
         out->attempts = msg->attempts;
@@ -163,13 +163,13 @@ void sup_peer_state_encode(const struct sup_peer_state *p, struct sup_buf *out)
 
 int sup_peer_state_decode(struct sup_slice bytes, struct sup_peer_state *out, struct sup_err *err)
 {
-    Supsync__Store__PeerState *msg = NULL;
+    const Supsync__Store__PeerState *msg;
     struct sup_pb_arena a;
-    int rc;
+    int rc = SUP_OK;
 
     memset(out, 0, sizeof(*out));
     sup_pb_arena_init(&a, MEM_MAX);
-    rc = sup_pb_unpack(&supsync__store__peer_state__descriptor, &a, bytes, "peer state", &msg, err);
+    msg = sup_pb_unpack(&supsync__store__peer_state__descriptor, &a, bytes, "peer state", &rc, err);
     if (rc == SUP_OK &&
         (msg->n_acked_incarnation != msg->n_acked_seq || strlen(msg->name) >= sizeof(out->name)))
         rc = sup_err_set(err, SUP_ECORRUPT, "damaged peer state");
