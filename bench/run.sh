@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the benches and prints their results as a table, and as JSON lines into build/bench.json.
+# Compare figures of one run only: machines differ, and so do hours of the same one.
+#
+#   bench/run.sh [RECORDS [EVENTS]]     default 1000000 records, 20000 events
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+records=${1:-1000000}
+events=${2:-20000}
+./deploy/setup.sh test
+cmake --preset release >/dev/null
+cmake --build --preset release >/dev/null
+export SUPSYNC_BIN=$PWD/build/release/bin
+work=$(mktemp -d "${TMPDIR:-/tmp}/supsync-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=bench CA' \
+    -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+for name in a b; do
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
+        -keyout "$work/$name.key" -out "$work/$name.csr" 2>/dev/null
+    openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
+        -days 2 -extfile <(printf 'subjectAltName=DNS:%s\n' "$name") -out "$work/$name.pem" 2>/dev/null
+done
+
+out=$work/results.json
+run() {
+    printf '… %s\n' "$1" >&2
+    "$@" | grep '^{' >>"$out"
+}
+run "$SUPSYNC_BIN/bench_parse" 2
+run "$SUPSYNC_BIN/bench_lookup" "$work/lookup" "$records"
+run "$SUPSYNC_BIN/bench_stream_echo"
+mkdir "$work/mesh"
+run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
+    "$work/b.pem" "$work/b.key"
+run /usr/bin/python3 bench/sqs.py "$events"
+
+mkdir -p build
+cp "$out" build/bench.json
+printf '\n%-14s %-34s %14s\n' bench figure value
+jq -r '. as $r | del(.bench) | to_entries[] | [$r.bench, .key, (.value | tostring)] | @tsv' "$out" |
+    while IFS=$'\t' read -r bench figure value; do
+        printf '%-14s %-34s %14s\n' "$bench" "$figure" "$value"
+    done
+printf '\n%-48s %10s\n' 'side by side' ratio
+jq -rs '
+    (map({(.bench): .}) | add) as $b |
+    [["check in process / RocksDB get alone, unknown address", $b.lookup.check_miss_per_s / $b.lookup.rocksdb_get_miss_per_s],
+     ["check in process / RocksDB get alone, known address", $b.lookup.check_hit_per_s / $b.lookup.rocksdb_get_hit_per_s],
+     ["read and classify / simdjson alone", $b.parse.read_classify_per_s / $b.parse.simdjson_per_s],
+     ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s]]
+    | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do
+    printf '%-56s %.2f\n' "$what" "$ratio"
+done
+printf '\nJSON: build/bench.json\n'
