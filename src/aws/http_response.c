@@ -44,9 +44,11 @@ void sup_http_response_add_header(struct sup_http_response *r, const char *name,
 const char *sup_http_response_header(const struct sup_http_response *r, const char *name)
 {
     const char *p = (const char *)r->headers.p;
-    const char *end = p + r->headers.n;
 
-    while (p != NULL && p < end) {
+    if (r->headers.n == 0)
+        return NULL;
+    const char *end = p + r->headers.n;
+    while (p < end) {
         const char *value = p + strlen(p) + 1;
         if (strcmp(p, name) == 0)
             return value;
