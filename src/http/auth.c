@@ -169,7 +169,7 @@ static bool check_browser(struct sup_httpd_req *req)
     const char *origin =
         MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
     if (host == NULL || !host_is_local(host)) {
-        sup_httpd_problem(req, MHD_HTTP_FORBIDDEN, "auth",
+        sup_httpd_problem(req, MHD_HTTP_FORBIDDEN, SUP_EAUTH,
                           "the Host header does not name this machine: use 127.0.0.1, or configure "
                           "admin.tokens_file");
         return false;
@@ -179,7 +179,7 @@ static bool check_browser(struct sup_httpd_req *req)
     const char *authority = strstr(origin, "://");
     if (authority != NULL && strcasecmp(authority + 3, host) == 0)
         return true;
-    sup_httpd_problem(req, MHD_HTTP_FORBIDDEN, "auth",
+    sup_httpd_problem(req, MHD_HTTP_FORBIDDEN, SUP_EAUTH,
                       "requests made by web pages of another origin are refused");
     return false;
 }
@@ -201,7 +201,7 @@ bool sup_auth_check(struct sup_httpd_req *req, const struct sup_tokens *tokens)
             return true;
         }
     }
-    sup_httpd_problem(req, MHD_HTTP_UNAUTHORIZED, "auth",
+    sup_httpd_problem(req, MHD_HTTP_UNAUTHORIZED, SUP_EAUTH,
                       "send Authorization: Bearer TOKEN with a token of admin.tokens_file");
     return false;
 }

@@ -94,7 +94,7 @@ static enum MHD_Result reply(struct sup_httpd_req *req)
     struct MHD_Response *r;
     if (req->out.failed) {
         sup_buf_reset(&req->out);
-        sup_httpd_problem(req, MHD_HTTP_INTERNAL_SERVER_ERROR, "limit",
+        sup_httpd_problem(req, MHD_HTTP_INTERNAL_SERVER_ERROR, SUP_ELIMIT,
                           "the answer is larger than %d MiB: ask for less",
                           SUP_HTTPD_REPLY_MAX / (1024 * 1024));
     }
@@ -135,7 +135,7 @@ static enum MHD_Result start_slow(struct sup_httpd_req *req)
 {
     pthread_t t;
     if (!sup_httpd_job_begin(req->server)) {
-        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_EAGAIN,
                           "too many long requests are being answered: try again");
         req->retry_after_s = 1;
         return reply(req);
@@ -146,7 +146,8 @@ static enum MHD_Result start_slow(struct sup_httpd_req *req)
         pthread_detach(t);
         return MHD_YES;
     }
-    sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again", "no thread to be had: try again");
+    sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_EAGAIN,
+                      "no thread to be had: try again");
     MHD_resume_connection(req->connection);
     sup_httpd_job_end(req->server);
     return MHD_YES;
@@ -162,7 +163,7 @@ static bool body_is_too_long(struct MHD_Connection *c)
 
 static void too_long(struct sup_httpd_req *req)
 {
-    sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, "limit", "a body has at most %d bytes",
+    sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, SUP_ELIMIT, "a body has at most %d bytes",
                       SUP_HTTPD_BODY_MAX);
 }
 
@@ -211,7 +212,7 @@ static enum MHD_Result run_route(struct sup_httpd_req *req)
     if (req->body.failed) {
         too_long(req);
     } else if (req->service == NULL && !req->route->early) {
-        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_EAGAIN,
                           "the agent is starting or stopping: try again");
         req->retry_after_s = 1;
     } else if (req->route->slow) {

@@ -145,7 +145,7 @@ bool sup_httpd_req_only(struct sup_httpd_req *req, const char *const *known)
             continue;
         struct sup_buf names;
         join(known, &names);
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "unknown query parameter%s%s",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT, "unknown query parameter%s%s",
                           names.n > 0 ? ": use one of " : ": this route takes none",
                           sup_buf_str(&names));
         sup_buf_fini(&names);
@@ -174,7 +174,7 @@ json_t *sup_httpd_req_json(struct sup_httpd_req *req, const char *const *known)
     json_t *value;
 
     if (!is_json_type(req)) {
-        sup_httpd_problem(req, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "input",
+        sup_httpd_problem(req, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, SUP_EINPUT,
                           "send the body as JSON with Content-Type: application/json");
         return NULL;
     }
@@ -182,8 +182,9 @@ json_t *sup_httpd_req_json(struct sup_httpd_req *req, const char *const *known)
                               JSON_REJECT_DUPLICATES, &where);
     if (!json_is_object(body)) {
         json_decref(body);
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "the body is not a JSON object%s%s",
-                          body == NULL ? ": " : "", body == NULL ? where.text : "");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
+                          "the body is not a JSON object%s%s", body == NULL ? ": " : "",
+                          body == NULL ? where.text : "");
         return NULL;
     }
     json_object_foreach(body, name, value)
@@ -192,7 +193,7 @@ json_t *sup_httpd_req_json(struct sup_httpd_req *req, const char *const *known)
             continue;
         struct sup_buf names;
         join(known, &names);
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "unknown key in the body: use one of %s", sup_buf_str(&names));
         sup_buf_fini(&names);
         json_decref(body);
@@ -224,8 +225,7 @@ static const char *title_of(unsigned status)
     return s != NULL ? s : "Error";
 }
 
-void sup_httpd_problem(struct sup_httpd_req *req, unsigned status, const char *code,
-                       const char *fmt, ...)
+void sup_httpd_problem(struct sup_httpd_req *req, unsigned status, int code, const char *fmt, ...)
 {
     char detail[SUP_ERR_MSG_MAX];
     va_list ap;
@@ -238,8 +238,8 @@ void sup_httpd_problem(struct sup_httpd_req *req, unsigned status, const char *c
         n--;
     sup_httpd_json(req, status,
                    json_pack("{s:s, s:s, s:i, s:s, s:s%}", "type", "about:blank", "title",
-                             title_of(status), "status", (int)status, "code", code, "detail",
-                             detail, n));
+                             title_of(status), "status", (int)status, "code", sup_code_name(code),
+                             "detail", detail, n));
     req->type = "application/problem+json";
 }
 
@@ -263,5 +263,5 @@ void sup_httpd_fail(struct sup_httpd_req *req, const struct sup_err *err)
     unsigned status = MHD_HTTP_INTERNAL_SERVER_ERROR;
     if (err->code > 0 && err->code <= SUP_EBUG && statuses[err->code] != 0)
         status = statuses[err->code];
-    sup_httpd_problem(req, status, sup_code_name(err->code), "%s", err->msg);
+    sup_httpd_problem(req, status, err->code, "%s", err->msg);
 }

@@ -75,9 +75,10 @@ json_t *sup_httpd_req_json(struct sup_httpd_req *req, const char *const *known);
 
 /* --- answers --- */
 
-/* An RFC 9457 problem. code is a word for programs, such as sup_code_name gives. */
-void sup_httpd_problem(struct sup_httpd_req *req, unsigned status, const char *code,
-                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* An RFC 9457 problem. code is one of enum sup_code; its
+ * word goes to programs. */
+void sup_httpd_problem(struct sup_httpd_req *req, unsigned status, int code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* The same from an error of the service. */
 void sup_httpd_fail(struct sup_httpd_req *req, const struct sup_err *err);
 /* Takes over value (NULL: out of memory). */

@@ -28,7 +28,7 @@ static const char *text_of(struct sup_httpd_req *req, const json_t *body, const 
     if (v == NULL || json_is_null(v))
         return "";
     if (!json_is_string(v)) {
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"%s\" is not a string", key);
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT, "\"%s\" is not a string", key);
         return NULL;
     }
     return json_string_value(v);
@@ -45,7 +45,7 @@ static bool ruling_of(struct sup_httpd_req *req, const json_t *body, struct sup_
     if (r->note == NULL || r->actor == NULL)
         return false;
     if (*r->note == '\0') {
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "\"note\" is missing: say why, for those who ask later");
         return false;
     }
@@ -61,13 +61,13 @@ static bool suppress_of(struct sup_httpd_req *req, const json_t *body, struct su
     if (reason == NULL || expires == NULL)
         return false;
     if (!sup_class_parse(reason, &r->cls)) {
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "\"reason\" is missing or unknown: use bounce, complaint or manual");
         return false;
     }
     if (*expires != '\0' &&
         (sup_duration_parse(expires, &r->expires_in_ms) != SUP_OK || r->expires_in_ms <= 0)) {
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "\"expires\" is not a duration: use such as 12h or 30d");
         return false;
     }
@@ -115,7 +115,8 @@ void sup_route_clear(struct sup_httpd_req *req)
         const json_t *force = json_object_get(body, "force");
         r.force = json_is_true(force);
         if (force != NULL && !json_is_boolean(force))
-            sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"force\" is not true or false");
+            sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
+                              "\"force\" is not true or false");
         else if (sup_service_clear(req->service, &r, &err) == SUP_OK)
             answer(req, "cleared");
         else

@@ -34,7 +34,7 @@ void sup_route_check_one(struct sup_httpd_req *req)
         return;
     const struct sup_httpd_param *address = sup_httpd_req_param(req, "address");
     if (address == NULL) {
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "give ?address=");
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT, "give ?address=");
         return;
     }
     enum outcome o = check(req, address->value, address->value_len, &c, &err);
@@ -95,10 +95,10 @@ void sup_route_check_many(struct sup_httpd_req *req)
         }
     }
     if (!ok)
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "\"addresses\" is not a list of strings");
     else if (n > SUP_HTTPD_BATCH_MAX)
-        sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, "limit",
+        sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, SUP_ELIMIT,
                           "%zu addresses are too many: send %d at a time", n, SUP_HTTPD_BATCH_MAX);
     else
         check_each(req, addresses);

@@ -19,7 +19,7 @@ static const char *value_of(const struct sup_httpd_req *req, const char *name)
 
 static bool bad(struct sup_httpd_req *req, const char *name, const char *use)
 {
-    sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input", "\"%s\" is not allowed: use %s", name,
+    sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT, "\"%s\" is not allowed: use %s", name,
                       use);
     return false;
 }
@@ -192,7 +192,7 @@ static void list_stream(struct sup_httpd_req *req, const struct sup_list_filter 
 {
     struct listing *l = listing_of(req, f);
     if (l == NULL) {
-        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "no-memory", "out of memory");
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_ENOMEM, "out of memory");
         return;
     }
     if (sup_reply_stream_start(req, produce, free_listing, l) != SUP_OK) {

@@ -16,7 +16,7 @@ static struct sup_status *status_of(struct sup_httpd_req *req)
     if (st != NULL)
         sup_service_status(req->service, st);
     else
-        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "no-memory", "out of memory");
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_ENOMEM, "out of memory");
     return st;
 }
 

@@ -41,7 +41,7 @@ static bool take_rest(struct sup_httpd_req *req, const struct sup_route *r)
     char *rest = req->target + (req->path - req->target) + strlen(r->path);
     req->rest_len = strlen(rest);
     if (sup_percent_decode(rest, &req->rest_len) != SUP_OK) {
-        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, "input",
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "bad percent encoding in the path: use %%XX, and no %%00");
         return false;
     }
@@ -63,10 +63,10 @@ const struct sup_route *sup_route_find(struct sup_httpd_req *req, const char *me
             return take_rest(req, &routes[i]) ? &routes[i] : NULL;
     }
     if (!known) {
-        sup_httpd_problem(req, MHD_HTTP_NOT_FOUND, "not-found", "no such route");
+        sup_httpd_problem(req, MHD_HTTP_NOT_FOUND, SUP_ENOTFOUND, "no such route");
         return NULL;
     }
-    sup_httpd_problem(req, MHD_HTTP_METHOD_NOT_ALLOWED, "input",
+    sup_httpd_problem(req, MHD_HTTP_METHOD_NOT_ALLOWED, SUP_EINPUT,
                       "this route does not know that "
                       "method");
     list_methods(req);

@@ -88,7 +88,7 @@ int sup_reply_stream_start(struct sup_httpd_req *req,
     req->stream = s;
     return SUP_OK;
 busy:
-    sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, "again",
+    sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_EAGAIN,
                       "too many long answers are being given: try again");
     req->retry_after_s = 1;
     return SUP_EAGAIN;

@@ -1,0 +1,232 @@
+#include "fake_service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sup_service {
+    struct fake_service fake;
+};
+
+struct sup_service *fake_service_new(struct fake_service **out)
+{
+    struct sup_service *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        abort();
+    pthread_mutex_init(&s->fake.mutex, NULL);
+    s->fake.ready = s->fake.healthy = true;
+    *out = &s->fake;
+    return s;
+}
+
+void fake_service_free(struct sup_service *s)
+{
+    pthread_mutex_destroy(&s->fake.mutex);
+    free(s);
+}
+
+const char *sup_answer_name(enum sup_answer a)
+{
+    return a == SUP_ALLOW ? "allow" : a == SUP_BLOCK ? "block" : "unknown";
+}
+
+static bool begins(const struct sup_address *a, const char *s)
+{
+    return strncmp(a->key, s, strlen(s)) == 0;
+}
+
+int sup_service_check(struct sup_service *s, const char *address, size_t n, struct sup_check *out,
+                      struct sup_err *err)
+{
+    struct sup_address a;
+    (void)s;
+    memset(out, 0, sizeof(*out));
+    out->verdict = SUP_UNKNOWN;
+    out->since_ms = SUP_NO_TIME;
+    out->n_regions = 2;
+    out->regions[0].region = "eu-west-1";
+    out->regions[1].region = "us-east-1";
+    out->regions[1].age_s = -1;
+    int rc = sup_address_parse(address, n, &a, err);
+    if (rc != SUP_OK)
+        return rc;
+    if (begins(&a, "io"))
+        return sup_err_set(err, SUP_EIO, "the store cannot be read");
+    if (begins(&a, "unknown")) {
+        out->why = "joining";
+        return SUP_OK;
+    }
+    out->verdict = SUP_ALLOW;
+    if (begins(&a, "block") || begins(&a, "complaint")) {
+        out->verdict = SUP_BLOCK;
+        out->reason = begins(&a, "block") ? SUP_REASON_BOUNCE : SUP_REASON_COMPLAINT;
+        out->cause = SUP_CAUSE_EVENT;
+        out->since_ms = 1764000000123;
+    }
+    return SUP_OK;
+}
+
+/* Texts that JSON has trouble with. */
+static const struct sup_shown_decision decision = {
+    .cls = SUP_CLASS_BOUNCE,
+    .state = SUP_SUPPRESSED,
+    .cause = SUP_CAUSE_EVENT,
+    .time = (sup_hlc_time)1764000000123 << SUP_HLC_COUNTER_BITS,
+    .origin = 7,
+    .origin_name = "eu-west-1",
+    .actor = "",
+    .note = "quote \" backslash \\ newline \n control \001 e \xc3\xa9",
+    .region = "eu-west-1",
+    .feedback_id = "fb-1",
+    .message_id = "",
+    .sub_type = "Permanent/General",
+    .status = "5.1.1",
+    .diagnostic = "smtp; 550 caf\xe9 (Latin-1) \xf0\x9f",
+    .spelling = "Block@x.example",
+};
+
+int sup_service_show(struct sup_service *s, const char *address, size_t n, struct sup_shown *out,
+                     struct sup_err *err)
+{
+    static struct sup_shown_decision history[2];
+    static struct sup_shown_ses ses = {.region = "eu-west-1",
+                                       .spelling = "Block@x.example",
+                                       .present = true,
+                                       .reason = SUP_REASON_BOUNCE,
+                                       .last_update_ms = 1764000000000,
+                                       .last_write_ms = SUP_NO_TIME,
+                                       .last_error = ""};
+    (void)s;
+    memset(out, 0, sizeof(*out));
+    int rc = sup_address_parse(address, n, &out->address, err);
+    if (rc != SUP_OK)
+        return rc;
+    if (begins(&out->address, "none"))
+        return sup_err_set(err, SUP_ENOTFOUND, "nothing is known of %.100s", out->address.key);
+    if (begins(&out->address, "io"))
+        return sup_err_set(err, SUP_EIO, "the store cannot be read");
+    history[0] = history[1] = decision;
+    out->verdict = SUP_BLOCK;
+    out->reason = SUP_REASON_BOUNCE;
+    out->first_seen_ms = 1764000000000;
+    out->last_seen_ms = SUP_NO_TIME;
+    out->registers = history;
+    out->n_registers = 1;
+    out->history = history;
+    out->n_history = 2;
+    out->ses = &ses;
+    out->n_ses = 1;
+    out->mem = malloc(1);
+    return SUP_OK;
+}
+
+void sup_shown_fini(struct sup_shown *shown)
+{
+    free(shown->mem);
+    memset(shown, 0, sizeof(*shown));
+}
+
+static void keep(char *to, size_t cap, const char *from)
+{
+    snprintf(to, cap, "%s", from != NULL ? from : "");
+}
+
+int sup_service_list(struct sup_service *s, const struct sup_list_filter *f,
+                     bool (*row)(void *, const struct sup_row *), void *arg, bool *more,
+                     struct sup_err *err)
+{
+    struct fake_service *fake = &s->fake;
+    pthread_mutex_lock(&fake->mutex);
+    fake->filter = *f;
+    keep(fake->domain, sizeof(fake->domain), f->domain);
+    keep(fake->region, sizeof(fake->region), f->region);
+    keep(fake->after, sizeof(fake->after), f->after);
+    pthread_mutex_unlock(&fake->mutex);
+    atomic_fetch_add(&fake->listing, 1);
+    uint64_t given = 0, i = 0;
+    bool go_on = true;
+    int rc = SUP_OK;
+    for (; i < fake->rows && go_on && (f->limit == 0 || given < f->limit); i++) {
+        char address[64];
+        snprintf(address, sizeof(address), "a%07llu@x.example", (unsigned long long)i);
+        if (strcmp(address, f->after) <= 0)
+            continue;
+        if (fake->fail_after != 0 && given == fake->fail_after) {
+            rc = sup_err_set(err, SUP_EIO, "the disk is gone");
+            break;
+        }
+        struct sup_row r = {.address = address,
+                            .state = SUP_SUPPRESSED,
+                            .reason = SUP_REASON_BOUNCE,
+                            .decision = decision};
+        go_on = row(arg, &r);
+        given++;
+        atomic_fetch_add(&fake->produced, 1);
+    }
+    if (more != NULL)
+        *more = i < fake->rows;
+    atomic_fetch_sub(&fake->listing, 1);
+    return rc;
+}
+
+static int rule(struct sup_service *s, const struct sup_ruling *r, struct sup_err *err)
+{
+    struct fake_service *fake = &s->fake;
+    struct sup_address a;
+    int rc = sup_address_parse(r->address, r->address_len, &a, err);
+    if (rc != SUP_OK)
+        return rc;
+    if (begins(&a, "io"))
+        return sup_err_set(err, SUP_EIO, "the disk is full");
+    keep(fake->address, sizeof(fake->address), a.spelling);
+    keep(fake->actor, sizeof(fake->actor), r->actor);
+    keep(fake->note, sizeof(fake->note), r->note);
+    fake->cls = r->cls;
+    fake->expires_in_ms = r->expires_in_ms;
+    fake->force = r->force;
+    return SUP_OK;
+}
+
+int sup_service_suppress(struct sup_service *s, const struct sup_ruling *r, struct sup_err *err)
+{
+    pthread_mutex_lock(&s->fake.mutex);
+    int rc = rule(s, r, err);
+    s->fake.suppressed += rc == SUP_OK;
+    pthread_mutex_unlock(&s->fake.mutex);
+    return rc;
+}
+
+int sup_service_clear(struct sup_service *s, const struct sup_ruling *r, struct sup_err *err)
+{
+    pthread_mutex_lock(&s->fake.mutex);
+    int rc = rule(s, r, err);
+    if (rc == SUP_OK && strncmp(s->fake.address, "none", 4) == 0)
+        rc = sup_err_set(err, SUP_ENOTFOUND, "nothing is known of it");
+    if (rc == SUP_OK && strncmp(s->fake.address, "complaint", 9) == 0 && !r->force)
+        rc = sup_err_set(err, SUP_EAUTH, "its owner complained");
+    s->fake.cleared += rc == SUP_OK;
+    pthread_mutex_unlock(&s->fake.mutex);
+    return rc;
+}
+
+void sup_service_status(struct sup_service *s, struct sup_status *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->node = "eu-west-1/b";
+    out->region = "eu-west-1";
+    out->mode = "enforce";
+    out->node_id = UINT64_MAX;
+    out->healthy = s->fake.healthy;
+    out->ready = s->fake.ready;
+    if (!out->healthy || !out->ready)
+        snprintf(out->problems[out->n_problems++], sizeof(out->problems[0]), "the sky falls");
+    out->n_peers = 1;
+    out->peers[0].name = "us-east-1";
+    out->peers[0].url = "tls+tcp://h:1";
+    out->peers[0].lag_mutations = 12;
+    out->peers[0].lag_seconds = 1.5;
+    out->peers[0].last_contact_ms = SUP_NO_TIME;
+    out->queue.last_receive_ms = SUP_NO_TIME;
+    out->records = UINT64_MAX;
+    out->started_ms = 1764000000000;
+}
