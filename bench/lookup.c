@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "codec/keys.h"
 #include "common.h"
+#include "service/apply_txn.h"
 #include "service/event_job.h"
 #include "service/internal.h"
 
@@ -138,7 +139,7 @@ static double checks(struct sup_service *s, uint64_t records, bool known, double
     return (double)n / seconds;
 }
 
-static double gets(struct sup_service *s, uint64_t records, bool known, double seconds)
+static double plain_gets(struct sup_service *s, uint64_t records, bool known, double seconds)
 {
     int64_t end = sup_mono_ns() + (int64_t)(seconds * 1e9);
     uint64_t seed = 42;
@@ -182,9 +183,9 @@ int main(int argc, char **argv)
     sup_service_free(s);
     /* What an agent holds after a start, not what loading left behind. */
     bench_must(sup_service_start(&o, &s, &err), &err, "start again");
-    double get_miss = gets(s, records, false, 2);
+    double get_miss = plain_gets(s, records, false, 2);
     double check_miss = checks(s, records, false, 2);
-    double get_hit = gets(s, records, true, 2);
+    double get_hit = plain_gets(s, records, true, 2);
     double check_hit = checks(s, records, true, 2);
     printf("{\"bench\":\"lookup\",\"records\":%llu,\"load_per_s\":%.0f,\"rss_idle_mib\":%.1f,"
            "\"rss_mib\":%.1f,\"disk_bytes_per_record\":%.1f,\"rocksdb_get_miss_per_s\":%.0f,"

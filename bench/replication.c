@@ -7,6 +7,7 @@
  * Then the throughput of a burst. One line of JSON. */
 #include "base/log.h"
 #include "common.h"
+#include "service/apply_txn.h"
 #include "service/internal.h"
 
 #include <sys/stat.h>

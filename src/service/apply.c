@@ -1,4 +1,4 @@
-#include "service/apply.h"
+#include "service/apply_txn.h"
 
 #include "base/clock.h"
 #include "codec/keys.h"

@@ -3,7 +3,7 @@
 
 #include "base/thread.h"
 #include "model/hlc.h"
-#include "service/apply.h"
+#include "service/apply_txn.h"
 
 /* Shared by apply*.c only. */
 

@@ -1,4 +1,5 @@
 #include "service/event_job.h"
+#include "service/apply_txn.h"
 
 #include "base/array.h"
 #include "base/log.h"

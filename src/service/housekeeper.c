@@ -1,4 +1,5 @@
 #include "service/housekeeper.h"
+#include "service/apply_txn.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -333,7 +333,11 @@ int sup_ingest_start(const struct sup_ingest_options *opts, struct sup_ingest **
     for (size_t q = 0; q < opts->config->n_queues; q++)
         total += opts->config->queues[q].receivers;
     g->receivers = calloc(total > 0 ? total : 1, sizeof(*g->receivers));
-    for (size_t q = 0; g->receivers && q < opts->config->n_queues; q++) {
+    if (!g->receivers) {
+        sup_ingest_free(g);
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    }
+    for (size_t q = 0; q < opts->config->n_queues; q++) {
         for (unsigned i = 0; i < opts->config->queues[q].receivers; i++) {
             struct receiver *r = &g->receivers[g->n++];
             int rc = receiver_init(g, r, opts->config->queues[q].queue_url);
@@ -344,10 +348,6 @@ int sup_ingest_start(const struct sup_ingest_options *opts, struct sup_ingest **
                 return sup_err_set(err, rc, "cannot start an SQS receiver");
             }
         }
-    }
-    if (!g->receivers) {
-        sup_ingest_free(g);
-        return sup_err_set(err, SUP_ENOMEM, "out of memory");
     }
     *out = g;
     return SUP_OK;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "service/apply_txn.h"
 #include "service/replicate_internal.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* Decisions by people and programs. */
 #include "base/log.h"
+#include "service/apply_txn.h"
 #include "service/internal.h"
 
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "codec/value.h"
+#include "service/apply_txn.h"
 #include "service/ses_internal.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Apply on the store in memory, under a clock that the test sets. */
 #include "base/clock.h"
 #include "codec/keys.h"
-#include "service/apply.h"
+#include "service/apply_txn.h"
 #include "store/memory.h"
 #include "store/meta.h"
 
