@@ -267,7 +267,15 @@ static void decisions_out_of_range(void **state)
     msg.actor = longer; /* over the actor's maximum: cut when read */
     assert_int_equal(decode_code(&msg, &b, m, &out), SUP_OK);
     assert_int_equal(out.actor.n, SUP_ACTOR_MAX);
-    longer[6000] = 'x';
+    for (size_t lead = 0; lead < 3; lead++) { /* and at a character's boundary */
+        memset(longer, 'x', lead);
+        for (size_t i = lead; i + 3 <= 600; i += 3)
+            memcpy(longer + i, "\xe2\x82\xac", 4);
+        assert_int_equal(decode_code(&msg, &b, m, &out), SUP_OK);
+        assert_sound_decision(out);
+        assert_in_range(out.actor.n, SUP_ACTOR_MAX - 2, SUP_ACTOR_MAX);
+    }
+    memset(longer, 'x', sizeof(longer) - 1);
     assert_int_equal(decode_code(&msg, &b, m, &out), SUP_ELIMIT);
     msg.actor = (char *)protobuf_c_empty_string;
 
