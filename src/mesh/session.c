@@ -279,8 +279,9 @@ static int recv_loop(struct sup_session *s, int64_t timeout_ms, struct sup_mesh_
     for (;;) {
         struct sup_frame frame;
         int64_t left = deadline - sup_mono_ms();
+        bool up = sup_link_error(s->link, NULL) == SUP_OK;
         int rc = sup_link_recv(s->link, timeout_ms < 0 ? -1 : left > 0 ? left : 0, &frame, err);
-        if (rc == SUP_ECORRUPT || rc == SUP_ELIMIT || rc == SUP_EVERSION)
+        if (up && (rc == SUP_ECORRUPT || rc == SUP_ELIMIT || rc == SUP_EVERSION))
             sup_log_warn("mesh", "malformed frame: connection closed", SUP_S("peer", s->peer.node),
                          SUP_S("address", sup_link_peer(s->link)), SUP_S("reason", err->msg));
         if (rc == SUP_OK)
