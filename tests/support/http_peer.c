@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -200,6 +201,8 @@ static void *accept_loop(void *arg)
         int i = atomic_load(&p->n_connections);
         if (fd < 0 || i == CONNECTIONS_MAX)
             continue;
+        /* Head and body are two writes; without this the second waits for a delayed ACK. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         struct connection *c = &p->connections[i];
         *c = (struct connection){.peer = p, .fd = fd, .number = i + 1};
         if (pthread_create(&c->thread, NULL, serve, c) != 0)
