@@ -123,8 +123,8 @@ static int64_t attempt(struct sup_mesh_client *c)
     show_session(c, NULL);
     sup_link_free(link);
     note_error(c, rc, err.msg);
-    sup_log_info("mesh", "no session with peer", SUP_S("peer", c->opts.peer),
-                 SUP_S("reason", err.msg));
+    SUP_LOG_(rc == SUP_EAUTH ? SUP_LOG_WARN : SUP_LOG_INFO, "mesh", "no session with peer",
+             SUP_S("peer", c->opts.peer), SUP_S("reason", err.msg));
     return 0;
 }
 

@@ -151,7 +151,7 @@ static bool make_room(struct sup_mesh_server *s)
     }
     if (oldest && greeting >= s->opts.greeting_max) {
         oldest->evicted = true;
-        sup_link_close(oldest->link, SUP_ELIMIT, "too many connections that said no HELLO");
+        sup_link_close(oldest->link, SUP_ECLOSED, "too many connections that said no HELLO");
     }
     return all < BACKLOG;
 }

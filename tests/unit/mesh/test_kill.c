@@ -52,13 +52,13 @@ struct side {
     atomic_uint_fast64_t sent;
     atomic_uint_fast64_t received; /* of this session */
     atomic_uint_fast64_t disorder;
-    size_t n, size;
+    atomic_size_t n, size; /* of the mutations */
 };
 
 static void run_side(void *arg, struct sup_session *s)
 {
     struct side *side = arg;
-    struct load load = {s, side->n, side->size, &side->sent};
+    struct load load = {s, atomic_load(&side->n), atomic_load(&side->size), &side->sent};
     struct sup_mesh_mem *mem = sup_mesh_mem_new();
     struct sup_mesh_msg *msg = malloc(sizeof(*msg));
     pthread_t sender;
@@ -154,83 +154,147 @@ static bool loaded(void *arg)
     return atomic_load(&side->received) >= 50 && atomic_load(&side->sent) >= 50;
 }
 
-static void kill_under_load(void **state)
+struct survivor {
+    struct pki *pki;
+    struct rig_node node;
+    struct side side;
+    struct sup_heart *heart;
+    struct sup_mesh_tls *tls;
+    struct sup_mesh_client *client;
+    struct sup_mesh_client_status status;
+    char url[64];
+    int port;
+    pid_t peer;
+};
+
+static int setup(void **state)
 {
-    (void)state;
+    struct survivor *s = calloc(1, sizeof(*s));
+
+    s->side.n = loads[0].n;
+    s->side.size = loads[0].size;
+    s->pki = pki_new();
+    pki_issue(s->pki, "ca", "main", "main", false);
+    pki_issue(s->pki, "ca", "peer", "peer", false);
+    s->peer = start_peer(pki_dir(s->pki), &s->port, 0);
+    s->tls = rig_tls(s->pki, "ca", "main");
+    rig_node(&s->node, "main", "peer");
+    (void)snprintf(s->url, sizeof(s->url), "%s", rig_url(true, s->port));
+    assert_int_equal(sup_heart_start(&s->heart, NULL), SUP_OK);
+    const struct sup_mesh_client_opts opts = {.url = s->url,
+                                              .peer = "peer",
+                                              .tls = s->tls,
+                                              .local = &s->node.local,
+                                              .heart = s->heart,
+                                              .run = run_side,
+                                              .arg = &s->side};
+    assert_int_equal(sup_mesh_client_start(&opts, &s->client, NULL), SUP_OK);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct survivor *s = *state;
+
+    sup_mesh_client_stop(s->client);
+    sup_mesh_client_free(s->client);
+    sup_heart_free(s->heart);
+    sup_mesh_tls_free(s->tls);
+    (void)kill(s->peer, SIGKILL);
+    (void)waitpid(s->peer, NULL, 0);
+    pki_free(s->pki);
+    free(s);
+    return 0;
+}
+
+static uint64_t sessions(struct survivor *s)
+{
+    sup_mesh_client_status(s->client, &s->status);
+    return s->status.sessions;
+}
+
+/* A new session, and traffic both ways in it: milliseconds until then, or -1. */
+static int64_t recover(struct survivor *s, uint64_t before)
+{
+    int64_t begin = sup_mono_ms();
+
+    while (sessions(s) == before || !loaded(&s->side)) {
+        if (sup_mono_ms() > begin + RECOVERY_MS)
+            return -1;
+        (void)usleep(2000);
+    }
+    return sup_mono_ms() - begin;
+}
+
+static void killed_under_load(void **state)
+{
+    struct survivor *s = *state;
     const char *env = getenv("SUPSYNC_KILLS");
     int kills = env ? (int)strtol(env, NULL, 10) : KILLS;
-    struct pki *pki = pki_new();
-    struct rig_node node;
-    struct side side = {.n = loads[0].n, .size = loads[0].size};
-    struct sup_heart *heart;
-    struct sup_mesh_client *client;
-    struct sup_mesh_client_status *status = malloc(sizeof(*status));
-    struct sup_err err = {0};
-    int port = 0;
     int64_t worst = 0;
     int64_t sum = 0;
     int recovered = 0;
 
-    pki_issue(pki, "ca", "main", "main", false);
-    pki_issue(pki, "ca", "peer", "peer", false);
-    pid_t pid = start_peer(pki_dir(pki), &port, 0);
-    struct sup_mesh_tls *tls = rig_tls(pki, "ca", "main");
-    rig_node(&node, "main", "peer");
-    assert_int_equal(sup_heart_start(&heart, &err), SUP_OK);
-    const struct sup_mesh_client_opts opts = {.url = rig_url(true, port),
-                                              .peer = "peer",
-                                              .tls = tls,
-                                              .local = &node.local,
-                                              .heart = heart,
-                                              .run = run_side,
-                                              .arg = &side};
-    assert_int_equal(sup_mesh_client_start(&opts, &client, &err), SUP_OK);
-    assert_true(rig_eventually(loaded, &side, RECOVERY_MS));
+    assert_true(rig_eventually(loaded, &s->side, RECOVERY_MS));
     for (int i = 0; i < kills; i++) {
         int load = (i + 1) % 3;
-        int status_of_child;
-        sup_mesh_client_status(client, status);
-        uint64_t sessions = status->sessions;
-        (void)kill(pid, SIGKILL);
-        (void)waitpid(pid, &status_of_child, 0);
-        side.n = loads[load].n; /* read by the next session only */
-        side.size = loads[load].size;
-        pid = start_peer(pki_dir(pki), &port, load);
-        int64_t begin = sup_mono_ms();
-        sup_mesh_client_nudge(client);
-        /* A new session, and traffic both ways in it. */
-        do {
-            sup_mesh_client_status(client, status);
-            (void)usleep(2000);
-        } while ((status->sessions == sessions || !loaded(&side)) &&
-                 sup_mono_ms() < begin + RECOVERY_MS);
-        int64_t took = sup_mono_ms() - begin;
-        if (status->sessions > sessions && loaded(&side))
-            recovered++;
-        else
-            print_error("kill %d: not recovered after %lld ms: %s\n", i + 1, (long long)took,
-                        status->last_error);
+        uint64_t before = sessions(s);
+        (void)kill(s->peer, SIGKILL);
+        (void)waitpid(s->peer, NULL, 0);
+        atomic_store(&s->side.n, loads[load].n); /* read by the next session */
+        atomic_store(&s->side.size, loads[load].size);
+        s->peer = start_peer(pki_dir(s->pki), &s->port, load);
+        sup_mesh_client_nudge(s->client); /* as when the peer dials us */
+        int64_t took = recover(s, before);
+        if (took < 0) {
+            print_error("kill %d: not recovered: %s\n", i + 1, s->status.last_error);
+            continue;
+        }
+        recovered++;
         sum += took;
         worst = took > worst ? took : worst;
     }
     print_message("%d kills under load, %d recovered; back under load in %lld ms on average, "
                   "%lld ms at worst\n",
-                  kills, recovered, (long long)(kills > 0 ? sum / kills : 0), (long long)worst);
-    sup_mesh_client_stop(client);
-    sup_mesh_client_free(client);
-    sup_heart_free(heart);
-    sup_mesh_tls_free(tls);
-    (void)kill(pid, SIGKILL);
-    (void)waitpid(pid, NULL, 0);
+                  kills, recovered, (long long)(recovered > 0 ? sum / recovered : 0),
+                  (long long)worst);
     assert_int_equal(recovered, kills);
-    assert_int_equal(atomic_load(&side.disorder), 0);
-    pki_free(pki);
-    free(status);
+    assert_int_equal(atomic_load(&s->side.disorder), 0);
 }
+
+static bool gone(void *arg)
+{
+    struct survivor *s = arg;
+    sup_mesh_client_status(s->client, &s->status);
+    return !s->status.connected;
+}
+
+/* A peer that is stopped keeps its connections open: only its silence tells. */
+static void stopped_under_load(void **state)
+{
+    struct survivor *s = *state;
+
+    assert_true(rig_eventually(loaded, &s->side, RECOVERY_MS));
+    uint64_t before = sessions(s);
+    int64_t begin = sup_mono_ms();
+    assert_int_equal(kill(s->peer, SIGSTOP), 0);
+    assert_true(rig_eventually(gone, s, RECOVERY_MS));
+    int64_t took = sup_mono_ms() - begin;
+    print_message("stopped peer noticed after %lld ms: %s\n", (long long)took,
+                  s->status.last_error);
+    assert_in_range(took, SUP_SILENCE_MS - 500, SUP_SILENCE_MS + 1000);
+    assert_string_equal(s->status.last_error, "peer silent for 5 s");
+    assert_int_equal(kill(s->peer, SIGCONT), 0);
+    sup_mesh_client_nudge(s->client);
+    assert_true(recover(s, before) >= 0);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(kill_under_load)};
+    const struct CMUnitTest tests[] = {TEST(killed_under_load), TEST(stopped_under_load)};
 
     if (argc == 6 && strcmp(argv[1], "peer") == 0)
         return peer_main(argv[2], (int)strtol(argv[3], NULL, 10), (int)strtol(argv[4], NULL, 10),
