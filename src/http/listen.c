@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -95,29 +96,60 @@ int sup_unix_listen(const char *path, struct sup_unix_listener *out, struct sup_
     return SUP_OK;
 }
 
+/* Does another process accept at path? SO_PEERCRED tells who listens (unix(7)). */
+static bool is_others(const char *path)
+{
+    struct sockaddr_un a;
+    struct ucred peer;
+    socklen_t n = sizeof(peer);
+    if (fill(path, &a, NULL) != SUP_OK)
+        return true;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool others = fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+                  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid != getpid();
+    if (fd >= 0)
+        close(fd);
+    return others;
+}
+
 void sup_unix_remove(const char *path, const struct sup_unix_listener *l)
 {
     struct stat st;
-    if (lstat(path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+    /* The number alone would not do: file systems give the number of a removed file to the next. */
+    if (lstat(path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino && !is_others(path))
         unlink(path);
+}
+
+/* Splits "HOST:PORT" or "[V6]:PORT". The port is checked here, for glibc takes 99999 and wraps it.
+ */
+static bool split(const char *where, char *host, size_t cap, const char **port)
+{
+    const char *colon = strrchr(where, ':');
+    bool bracket = where[0] == '[';
+    if (colon == NULL || (bracket && colon[-1] != ']'))
+        return false;
+    const char *start = where + (bracket ? 1 : 0);
+    size_t n = (size_t)(colon - start) - (bracket ? 1 : 0);
+    size_t digits = strlen(colon + 1);
+    if (colon <= start || n == 0 || n >= cap || digits == 0 || digits > 5 ||
+        strspn(colon + 1, "0123456789") != digits || strtol(colon + 1, NULL, 10) > 65535)
+        return false;
+    memcpy(host, start, n);
+    host[n] = '\0';
+    *port = colon + 1;
+    return true;
 }
 
 static int resolve(const char *where, struct addrinfo **out, struct sup_err *err)
 {
     char host[256];
-    const char *colon = strrchr(where, ':');
-    const char *start = where[0] == '[' ? where + 1 : where;
-    size_t n = colon == NULL ? 0 : (size_t)(colon - start);
-    if (n > 0 && where[0] == '[')
-        n--;
-    if (n == 0 || n >= sizeof(host))
+    const char *port;
+    if (!split(where, host, sizeof(host), &port))
         return sup_err_set(err, SUP_EINPUT, "%s: use ADDRESS:PORT", where);
-    memcpy(host, start, n);
-    host[n] = '\0';
     bool by_name = strcmp(host, "localhost") == 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
-    int rc = getaddrinfo(by_name ? "127.0.0.1" : host, colon + 1, &hints, out);
+    int rc = getaddrinfo(by_name ? "127.0.0.1" : host, port, &hints, out);
     if (rc != 0)
         return sup_err_set(err, SUP_EINPUT, "%s: %s: use ADDRESS:PORT with a numeric address",
                            where, gai_strerror(rc));
