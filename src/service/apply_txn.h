@@ -8,6 +8,8 @@
 /* Wall time, read once a batch. */
 int64_t sup_apply_now_ms(const struct sup_apply *a);
 
+#define SUP_PROPOSAL_SPELLINGS_MAX 4
+
 /* What a caller would like to decide. */
 struct sup_proposal {
     struct sup_slice key; /* address key */
@@ -18,7 +20,7 @@ struct sup_proposal {
     bool reversal;          /* only undoes: without a suppressed register nothing happens */
     struct sup_slice dedup; /* identity of the event's recipient; empty = none */
     /* Spellings under which the Region's list may hold the address because of this event. */
-    const char *spellings[2];
+    const char *spellings[SUP_PROPOSAL_SPELLINGS_MAX];
     size_t n_spellings;
     bool force_outbox; /* look at the list even if nothing changed */
 };

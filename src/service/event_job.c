@@ -9,6 +9,9 @@
 
 #define BYTES_MAX (16U << 20)
 
+_Static_assert(SUP_VERDICT_SPELLINGS_MAX <= SUP_PROPOSAL_SPELLINGS_MAX,
+               "every spelling of a verdict fits a proposal");
+
 /* A proposal whose texts are offsets into the job's bytes, which may move while they grow. */
 struct item {
     size_t key_at, key_n;
