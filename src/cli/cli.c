@@ -13,17 +13,16 @@
 #define ANSWER_BYTES (64 * 1024 * 1024)
 #define CALL_MS      30000 /* a decision waits for its commit */
 
-static int vcomplain(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void vcomplain(const char *fmt, va_list ap)
 {
     char text[1024];
-    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     for (char *p = text; *p != '\0'; p++) {
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             *p = '?';
     }
     fflush(stdout);
     fprintf(stderr, "supsync: %s\n", text);
-    return n;
 }
 
 int sup_cli_error(int status, const char *fmt, ...)
