@@ -203,8 +203,11 @@ const char *sup_cli_actor(void)
     const char *sudo = getenv("SUDO_USER");
     if (sudo != NULL && *sudo != '\0')
         return sudo;
-    const struct passwd *pw = getpwuid(getuid());
-    return pw != NULL ? pw->pw_name : "unknown";
+    static char buffer[4096]; /* the name stands in it; the command has one thread */
+    struct passwd entry, *found = NULL;
+    if (getpwuid_r(getuid(), &entry, buffer, sizeof(buffer), &found) != 0 || found == NULL)
+        return "unknown";
+    return entry.pw_name;
 }
 
 /* --- output --- */
