@@ -83,6 +83,7 @@ struct sup_ses_entry {
     struct sup_ses_spelling spellings[SUP_SPELLINGS_MAX];
     size_t n_spellings;
     int64_t outbox_due_ms;
+    int64_t absent_since_ms; /* first scan in a row that found no spelling; 0 = none did so */
 };
 void sup_ses_entry_init(struct sup_ses_entry *e);
 /* The entry of a spelling, added (absent) if there is room; NULL if there is none. */

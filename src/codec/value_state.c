@@ -14,6 +14,7 @@ void sup_ses_entry_init(struct sup_ses_entry *e)
 {
     e->n_spellings = 0;
     e->outbox_due_ms = 0;
+    e->absent_since_ms = 0;
 }
 
 struct sup_ses_spelling *sup_ses_entry_spelling(struct sup_ses_entry *e, const char *spelling)
@@ -40,6 +41,7 @@ void sup_ses_entry_encode(const struct sup_ses_entry *e, struct sup_buf *out)
 
     msg.format = SES_FORMAT;
     msg.outbox_due_ms = e->outbox_due_ms;
+    msg.absent_since_ms = e->absent_since_ms;
     msg.n_spellings = e->n_spellings;
     msg.spellings = pointers;
     for (size_t i = 0; i < e->n_spellings; i++) {
@@ -98,6 +100,7 @@ int sup_ses_entry_decode(struct sup_slice bytes, struct sup_ses_entry *out, stru
         rc = spelling_decode(msg->spellings[i], out, err);
     if (rc == SUP_OK) {
         out->outbox_due_ms = msg->outbox_due_ms;
+        out->absent_since_ms = msg->absent_since_ms;
     }
     sup_pb_arena_reset(&a);
     return rc;

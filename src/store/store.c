@@ -11,6 +11,9 @@ const char *sup_cf_name(enum sup_cf cf)
         [SUP_CF_PEERS] = "peers",   [SUP_CF_SES] = "ses",
         [SUP_CF_OUTBOX] = "outbox", [SUP_CF_DEDUP] = "dedup",
         [SUP_CF_AUDIT] = "audit",   [SUP_CF_EXPIRY] = "expiry",
+        [SUP_CF_SCAN] = "scan",     [SUP_CF_REPORTS] = "reports",
+        [SUP_CF_SOFT] = "soft",     [SUP_CF_EVENTS] = "events",
+        [SUP_CF_RATES] = "rates",
     };
 
     return (unsigned)cf < SUP_N_CFS ? names[cf] : "unknown";

@@ -27,6 +27,11 @@ enum sup_cf {
     SUP_CF_DEDUP,
     SUP_CF_AUDIT,
     SUP_CF_EXPIRY,
+    SUP_CF_SCAN,    /* scratch: the Region's list as a scan reads it */
+    SUP_CF_REPORTS, /* what reconciliations found and did */
+    SUP_CF_SOFT,
+    SUP_CF_EVENTS,
+    SUP_CF_RATES,
     SUP_N_CFS
 };
 const char *sup_cf_name(enum sup_cf cf);
@@ -46,7 +51,8 @@ struct sup_store_opts {
     bool create;          /* false: SUP_ENOTFOUND when there is no store in dir */
 };
 
-/* The schema that this program writes. A store of a larger version is refused. */
+/* The schema that this program writes. Column families that an older store lacks are made when it
+ * is opened. A store of a larger version is refused. */
 #define SUP_STORE_SCHEMA 1
 
 /* Opens or makes the store. SUP_EEXIST: another process has it open (the text says so).
