@@ -14,6 +14,7 @@ process id. Nothing sleeps in place of a condition: wait_for polls until a deadl
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,6 +34,9 @@ SIMULATOR = os.path.join(BIN, "supsync-sim")
 PATIENCE = float(os.environ.get("SUPSYNC_PATIENCE", "30"))
 
 ACCOUNT = "123456789012"
+
+
+SANITIZER = re.compile(r"WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|: runtime error: ")
 
 
 def wait_for(condition, what, timeout=None, every=0.02):
@@ -379,20 +383,29 @@ class TestCase(unittest.TestCase):
         self.addCleanup(self._end)
 
     def _end(self):
+        # An orderly end, so that leaks are looked for; what a sanitizer said of any process, in any of
+        # its lives, fails the test.
         for process in self.processes:
-            process.kill()
+            if process.running():
+                process.process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.stop()
+            except AssertionError as error:
+                sys.stderr.write("%s\n" % error)
+        reports = [process for process in self.processes if SANITIZER.search(process.log())]
         outcome = getattr(self, "_outcome", None)
-        result = getattr(outcome, "result", None)
-        failed = result is not None and any(
-            test is self for test, _ in list(result.failures) + list(result.errors)
-        )
-        if failed or (outcome is not None and outcome.success is False):
-            for process in self.processes:
-                sys.stderr.write("---- %s\n%s\n" % (process.name, process.log()[-8000:]))
+        if reports or (outcome is not None and outcome.success is False):
+            for process in reports or self.processes:
+                log = process.log()
+                found = SANITIZER.search(log)
+                sys.stderr.write("---- %s\n%s\n" % (process.name, log[found.start():][:8000] if found else log[-8000:]))
         if os.environ.get("SUPSYNC_KEEP"):
             sys.stderr.write("kept: %s\n" % self.directory)
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
+        if reports:
+            raise AssertionError("a sanitizer reported: " + ", ".join(p.name for p in reports))
 
     def authority(self):
         if self._authority is None:
