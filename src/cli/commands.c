@@ -77,6 +77,17 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync status\n",
      sup_cmd_status},
+    {"explain", "FILE...|- [--config FILE]", "what would be decided for events, and by which rule",
+     "Reads events offline, without an agent, and prints for each recipient the verdict and the\n"
+     "rule that made it. Files hold JSON documents in a row, plain or gzip, in any of the\n"
+     "envelopes that supsync knows (SNS, EventBridge, Lambda and Firehose records). Positions are\n"
+     "byte offsets in the inflated file.\n\n"
+     "Options:\n"
+     "  --config FILE        take the policy (section ingest) from this configuration\n" COMMON "\n"
+     "Exit status:\n  0 all read, 1 any event refused, 3 a file cannot be read, 2 wrong usage\n\n"
+     "Examples:\n  supsync explain bounce.json\n"
+     "  aws s3 cp s3://bucket/2026/11/24/07/x.gz - | supsync explain --output json -\n",
+     sup_cmd_explain},
     {"version", "", "the program's version", "Options:\n" COMMON, sup_cmd_version},
     {"help", "[COMMAND]", "this overview, or help on a command", "Example:\n  supsync help check\n",
      sup_cmd_help},

@@ -7,22 +7,41 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Offset behind the bracket that closes the one at p[0], or 0. */
-static size_t balanced(const uint8_t *p, size_t n)
+/* Where a string that is open at p[i] ends: behind its quote, or n. */
+static size_t pass_string(struct sup_json_cut *c, const uint8_t *p, size_t n, size_t i)
 {
-    size_t depth = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (p[i] == '"') {
-            for (i++; i < n && p[i] != '"'; i++)
-                if (p[i] == '\\')
-                    i++;
-        } else if (p[i] == '{' || p[i] == '[') {
-            depth++;
-        } else if ((p[i] == '}' || p[i] == ']') && --depth == 0) {
+    for (; i < n; i++) {
+        if (c->escaped) {
+            c->escaped = false;
+        } else if (p[i] == '\\') {
+            c->escaped = true;
+        } else if (p[i] == '"') {
+            c->in_string = false;
             return i + 1;
         }
     }
+    return n;
+}
+
+/* Offset behind the bracket that closes the one at p[0], or 0. Goes on where it stopped. */
+static size_t balanced(struct sup_json_cut *c, const uint8_t *p, size_t n)
+{
+    size_t i = c->scanned;
+
+    while (i < n) {
+        if (c->in_string) {
+            i = pass_string(c, p, n, i);
+            continue;
+        }
+        uint8_t b = p[i++];
+        if (b == '"')
+            c->in_string = true;
+        else if (b == '{' || b == '[')
+            c->depth++;
+        else if ((b == '}' || b == ']') && --c->depth == 0)
+            return i;
+    }
+    c->scanned = n;
     return 0;
 }
 
@@ -41,24 +60,52 @@ static size_t next_document_line(const uint8_t *p, size_t n)
     return i;
 }
 
+/* Length of what begins without a bracket, or 0 when its line does not end yet. */
+static size_t plain_line(struct sup_json_cut *c, const uint8_t *p, size_t n)
+{
+    size_t end = c->scanned + line_end(p + c->scanned, n - c->scanned);
+
+    c->scanned = n;
+    return p[end - 1] == '\n' ? end : 0;
+}
+
+enum sup_json_cut_result sup_json_cut(struct sup_json_cut *c, struct sup_slice text, bool last,
+                                      struct sup_slice *document)
+{
+    size_t n;
+
+    while (text.n > 0 && is_space(text.p[0])) {
+        text.p++;
+        text.n--;
+    }
+    *document = sup_slice_of(text.p, 0);
+    if (text.n == 0) {
+        *c = (struct sup_json_cut){0};
+        return SUP_JSON_CUT_END;
+    }
+    bool bracket = text.p[0] == '{' || text.p[0] == '[';
+    n = bracket ? balanced(c, text.p, text.n) : plain_line(c, text.p, text.n);
+    if (n == 0 && !last)
+        return SUP_JSON_CUT_MORE;
+    if (n == 0)
+        n = bracket ? next_document_line(text.p, text.n) : text.n;
+    *c = (struct sup_json_cut){0};
+    document->n = n;
+    return SUP_JSON_CUT_FOUND;
+}
+
 bool sup_json_split(struct sup_slice *rest, struct sup_slice *document)
 {
-    while (rest->n > 0 && is_space(rest->p[0])) {
-        rest->p++;
-        rest->n--;
-    }
+    struct sup_json_cut c = {0};
+
     if (rest->n == 0)
         return false;
-    size_t n;
-    if (rest->p[0] == '{' || rest->p[0] == '[') {
-        n = balanced(rest->p, rest->n);
-        if (n == 0)
-            n = next_document_line(rest->p, rest->n);
-    } else {
-        n = line_end(rest->p, rest->n);
+    const uint8_t *end = rest->p + rest->n;
+    if (sup_json_cut(&c, *rest, true, document) == SUP_JSON_CUT_END) {
+        *rest = sup_slice_of(end, 0);
+        return false;
     }
-    *document = sup_slice_of(rest->p, n);
-    rest->p += n;
-    rest->n -= n;
+    rest->p = document->p + document->n;
+    rest->n = (size_t)(end - rest->p);
     return true;
 }

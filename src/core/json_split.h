@@ -4,6 +4,7 @@
 #include "base/buf.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Cuts one JSON document off the front of *rest, which moves behind it: up to the bracket that
  * closes the first one, strings minded; nothing else is validated. Where there is no bracket to
@@ -11,5 +12,26 @@
  * '{', so that one damaged document does not take the others with it. False when only white space
  * is left. */
 bool sup_json_split(struct sup_slice *rest, struct sup_slice *document);
+
+/* The same for a text that comes in pieces. {0} at the start of each document; keeps how far the
+ * document has been looked at, so that no byte is looked at twice however small the pieces are. */
+struct sup_json_cut {
+    size_t scanned; /* bytes of the document */
+    size_t depth;
+    bool in_string;
+    bool escaped;
+};
+
+enum sup_json_cut_result {
+    SUP_JSON_CUT_FOUND, /* *document is a document of text; the rest of text is behind it */
+    SUP_JSON_CUT_MORE,  /* text ends within a document, which begins at document->p: drop what is
+                           before, and come again with it and what follows */
+    SUP_JSON_CUT_END    /* only white space */
+};
+
+/* last: nothing follows text, or nothing more of it can be kept: then a document that does not
+ * close is cut as sup_json_split does. *c is {0} again after FOUND and END. */
+enum sup_json_cut_result sup_json_cut(struct sup_json_cut *c, struct sup_slice text, bool last,
+                                      struct sup_slice *document);
 
 #endif
