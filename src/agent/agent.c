@@ -105,8 +105,12 @@ static void tell_status(struct agent *a, struct sup_status *st)
     sup_notify(line);
 }
 
-static void wait_for_end(struct agent *a)
+/* Until a signal says stop, or the store has failed for good: then the exit status tells the
+ * supervisor to start the agent again. */
+static int wait_for_end(struct agent *a)
 {
+    int status = EXIT_CLEAN;
+    struct sup_err err = {0};
     sigset_t set;
     const struct timespec tick = {.tv_sec = STATUS_S};
     struct sup_status *st = calloc(1, sizeof(*st));
@@ -118,11 +122,17 @@ static void wait_for_end(struct agent *a)
         } else if (sig == SIGTERM || sig == SIGINT) {
             sup_log_info("agent", "stopping", SUP_S("signal", strsignal(sig)));
             break;
+        } else if (sup_service_fatal(a->service, &err) != SUP_OK) {
+            sup_log_error("agent", "the store has failed; stopping to be started again",
+                          SUP_S("error", err.msg));
+            status = EXIT_TROUBLE;
+            break;
         } else if (sig < 0 && errno == EAGAIN && st != NULL) {
             tell_status(a, st);
         }
     }
     free(st);
+    return status;
 }
 
 /* While the agent drains: a second signal, or the time running out, ends it at once. That loses
@@ -190,7 +200,7 @@ int sup_agent_run(const char *config_path)
     if (status == EXIT_CLEAN) {
         sup_notify("READY=1\nSTATUS=running");
         sup_log_info("agent", "running");
-        wait_for_end(&a);
+        status = wait_for_end(&a);
         drain(&a);
         sup_log_info("agent", "stopped");
     } else if (a.http != NULL) {

@@ -24,6 +24,10 @@ int sup_service_start(const struct sup_options *options, struct sup_service **ou
 void sup_service_stop(struct sup_service *s);
 void sup_service_free(struct sup_service *s);
 
+/* SUP_OK, or SUP_EIO when the store has failed for good: nothing more can be decided until the
+ * process is started again, which repairs what can be repaired. Reads go on meanwhile. */
+int sup_service_fatal(struct sup_service *s, struct sup_err *err);
+
 /* --- questions --- */
 
 enum sup_answer { SUP_ALLOW, SUP_BLOCK, SUP_UNKNOWN };

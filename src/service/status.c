@@ -18,6 +18,11 @@ void sup_status_problem(struct sup_status *out, const char *fmt, ...)
     va_end(ap);
 }
 
+int sup_service_fatal(struct sup_service *s, struct sup_err *err)
+{
+    return sup_store_health(s->store, err) == SUP_EIO ? SUP_EIO : SUP_OK;
+}
+
 static uint64_t count(struct sup_service *s, enum sup_cf cf)
 {
     struct sup_slice open = {NULL, 0};
