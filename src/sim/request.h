@@ -65,6 +65,7 @@ struct sim_request {
     struct sim_fault fault;
     struct sim_parking parking;
     bool abort_connection;
+    bool answered;
 };
 
 struct sim_request *sim_request_new(struct sim *s, const char *uri);

@@ -109,6 +109,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         r->connection = connection;
         return MHD_YES;
     }
+    /* Once the daemon is being stopped responses are not taken, and the handler is called again. */
+    if (r->answered)
+        return MHD_NO;
     if (*n) {
         r->too_large = r->too_large || *n > SIM_BODY_MAX - r->body.len;
         if (!r->too_large)
@@ -122,6 +125,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     } else if (sim_dispatch(r) == SIM_PARKED) {
         return MHD_YES;
     }
+    r->answered = true;
     return r->abort_connection ? reset(connection) : reply(r);
 }
 

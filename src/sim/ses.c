@@ -23,6 +23,7 @@ static const struct {
      SIM_OP_PutConfigurationSetSuppressionOptions},
     {"POST", "/v2/email/import-jobs", SIM_OP_CreateImportJob},
     {"POST", "/v2/email/import-jobs/list", SIM_OP_ListImportJobs},
+    {"GET", "/v2/email/import-jobs", SIM_OP_ListImportJobs}, /* models before 2023 */
     {"GET", "/v2/email/import-jobs/{}", SIM_OP_GetImportJob},
     {"POST", "/v2/email/outbound-emails", SIM_OP_SendEmail},
 };
