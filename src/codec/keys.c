@@ -3,8 +3,10 @@
 #include <sodium.h>
 #include <string.h>
 
-#define VV_PREFIX   "vv/"
-#define VV_PREFIX_N (sizeof(VV_PREFIX) - 1)
+/* Both are as long, and '0' follows '/'. */
+#define VV_PREFIX    "vv/"
+#define FLOOR_PREFIX "vf/"
+#define PREFIX_N     (sizeof(VV_PREFIX) - 1)
 
 struct sup_slice sup_key_slice(const struct sup_key *k)
 {
@@ -143,24 +145,55 @@ void sup_key_dedup(struct sup_key *k, struct sup_slice identity)
     crypto_generichash(k->b, k->n, identity.p, identity.n, NULL, 0);
 }
 
-void sup_key_meta_vv(struct sup_key *k, uint64_t incarnation)
+static void numbered(struct sup_key *k, const char *prefix, uint64_t incarnation)
 {
     k->n = 0;
-    add_bytes(k, VV_PREFIX, VV_PREFIX_N);
+    add_bytes(k, prefix, PREFIX_N);
     add_be64(k, incarnation);
+}
+
+static void numbered_end(struct sup_key *k, const char *prefix)
+{
+    k->n = 0;
+    add_bytes(k, prefix, PREFIX_N);
+    k->b[PREFIX_N - 1]++;
+}
+
+static bool numbered_parse(struct sup_slice key, const char *prefix, uint64_t *incarnation)
+{
+    struct sup_cur c = sup_cur_of(key);
+    struct sup_slice begin = sup_cur_take(&c, PREFIX_N);
+
+    *incarnation = sup_cur_be64(&c);
+    return !c.failed && c.n == 0 && memcmp(begin.p, prefix, PREFIX_N) == 0;
+}
+
+void sup_key_meta_vv(struct sup_key *k, uint64_t incarnation)
+{
+    numbered(k, VV_PREFIX, incarnation);
 }
 
 void sup_key_meta_vv_end(struct sup_key *k)
 {
-    k->n = 0;
-    add_bytes(k, "vv0", 3); /* '0' follows '/' */
+    numbered_end(k, VV_PREFIX);
 }
 
 bool sup_key_meta_vv_parse(struct sup_slice key, uint64_t *incarnation)
 {
-    struct sup_cur c = sup_cur_of(key);
-    struct sup_slice prefix = sup_cur_take(&c, VV_PREFIX_N);
+    return numbered_parse(key, VV_PREFIX, incarnation);
+}
 
-    *incarnation = sup_cur_be64(&c);
-    return !c.failed && c.n == 0 && memcmp(prefix.p, VV_PREFIX, VV_PREFIX_N) == 0;
+void sup_key_meta_floor(struct sup_key *k, uint64_t incarnation)
+{
+    numbered(k, FLOOR_PREFIX, incarnation);
+}
+
+void sup_key_meta_floor_end(struct sup_key *k)
+{
+    numbered_end(k, FLOOR_PREFIX);
+}
+
+bool sup_key_meta_floor_parse(struct sup_slice key, uint64_t *incarnation)
+{
+    return numbered_parse(key, FLOOR_PREFIX, incarnation);
 }

@@ -55,5 +55,9 @@ void sup_key_dedup(struct sup_key *k, struct sup_slice identity);
 void sup_key_meta_vv(struct sup_key *k, uint64_t incarnation);
 void sup_key_meta_vv_end(struct sup_key *k); /* upper bound, exclusive */
 bool sup_key_meta_vv_parse(struct sup_slice key, uint64_t *incarnation);
+/* meta: up to where the log of an incarnation was trimmed. */
+void sup_key_meta_floor(struct sup_key *k, uint64_t incarnation);
+void sup_key_meta_floor_end(struct sup_key *k); /* upper bound, exclusive */
+bool sup_key_meta_floor_parse(struct sup_slice key, uint64_t *incarnation);
 
 #endif

@@ -9,6 +9,12 @@ void sup_vv_init(struct sup_vv *v)
     v->n = 0;
 }
 
+void sup_vv_copy(struct sup_vv *to, const struct sup_vv *from)
+{
+    to->n = from->n;
+    memmove(to->e, from->e, from->n * sizeof(to->e[0]));
+}
+
 /* Index of the first entry >= incarnation. */
 static size_t lower_bound(const struct sup_vv *v, uint64_t incarnation)
 {

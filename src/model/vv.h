@@ -22,6 +22,8 @@ struct sup_vv {
 };
 
 void sup_vv_init(struct sup_vv *v);
+/* As an assignment, which would copy all of the array. */
+void sup_vv_copy(struct sup_vv *to, const struct sup_vv *from);
 uint64_t sup_vv_get(const struct sup_vv *v, uint64_t incarnation); /* 0 when absent */
 /* Raises (never lowers) the entry. Absent and 0 are the same: 0 adds no entry. Returns SUP_OK, or
  * SUP_ELIMIT when full. */

@@ -1,8 +1,10 @@
 #include "service/apply_txn.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
+#include "store/batch.h"
 #include "store/meta.h"
 
 #include <stdlib.h>
@@ -13,6 +15,16 @@
 
 #define VALUE_MAX (1U << 20)
 
+/* An assignment would copy the empty parts of the vectors. */
+static void state_copy(struct sup_apply_state *to, const struct sup_apply_state *from)
+{
+    to->hlc = from->hlc;
+    to->incarnation = from->incarnation;
+    to->fresh = from->fresh;
+    sup_vv_copy(&to->vv, &from->vv);
+    sup_vv_copy(&to->floor, &from->floor);
+}
+
 static int batch_begin(void *arg, struct sup_txn *t, struct sup_err *err)
 {
     struct sup_apply *a = arg;
@@ -20,9 +32,24 @@ static int batch_begin(void *arg, struct sup_txn *t, struct sup_err *err)
     (void)t;
     (void)err;
     a->batch_ms = a->opts.wall_ms();
-    a->before_batch = a->now;
+    state_copy(&a->before_batch, &a->now);
     a->outbox_touched = false;
     return SUP_OK;
+}
+
+static void put_changed(struct sup_txn *t, const struct sup_vv *now, const struct sup_vv *written,
+                        void (*key)(struct sup_key *k, uint64_t incarnation))
+{
+    for (size_t i = 0; i < now->n; i++) {
+        const struct sup_vv_entry *e = &now->e[i];
+        struct sup_key k;
+        uint8_t v[8];
+        if (sup_vv_get(written, e->incarnation) == e->seq)
+            continue;
+        key(&k, e->incarnation);
+        sup_put_be64(v, e->seq);
+        sup_txn_put(t, SUP_CF_META, sup_key_slice(&k), sup_slice_of(v, sizeof(v)));
+    }
 }
 
 /* The counters that the batch moved, in the batch itself. */
@@ -36,17 +63,22 @@ static int batch_end(void *arg, struct sup_txn *t, struct sup_err *err)
         sup_meta_put_u64(t, SUP_META_HLC_RESERVED, reserve);
         sup_hlc_reserved(&a->now.hlc, reserve);
     }
-    for (size_t i = 0; i < a->now.vv.n; i++) {
-        const struct sup_vv_entry *e = &a->now.vv.e[i];
-        struct sup_key k;
-        uint8_t v[8];
-        if (sup_vv_get(&a->written, e->incarnation) == e->seq)
-            continue;
-        sup_key_meta_vv(&k, e->incarnation);
-        sup_put_be64(v, e->seq);
-        sup_txn_put(t, SUP_CF_META, sup_key_slice(&k), sup_slice_of(v, sizeof(v)));
-    }
+    put_changed(t, &a->now.vv, &a->written, sup_key_meta_vv);
+    put_changed(t, &a->now.floor, &a->written_floor, sup_key_meta_floor);
     return SUP_OK;
+}
+
+static void publish(struct sup_apply *a)
+{
+    sup_vv_copy(&a->written, &a->now.vv);
+    sup_vv_copy(&a->written_floor, &a->now.floor);
+    pthread_mutex_lock(&a->mutex);
+    sup_vv_copy(&a->published, &a->now.vv);
+    sup_vv_copy(&a->published_floor, &a->now.floor);
+    a->published_incarnation = a->now.incarnation;
+    a->version++;
+    pthread_cond_broadcast(&a->cond);
+    pthread_mutex_unlock(&a->mutex);
 }
 
 static void batch_committed(void *arg, int code)
@@ -54,29 +86,30 @@ static void batch_committed(void *arg, int code)
     struct sup_apply *a = arg;
 
     if (code != SUP_OK) {
-        a->now = a->before_batch;
+        state_copy(&a->now, &a->before_batch);
         return;
     }
-    a->written = a->now.vv;
-    pthread_mutex_lock(&a->mutex);
-    a->published = a->now.vv;
-    a->published_incarnation = a->now.incarnation;
-    a->version++;
-    pthread_cond_broadcast(&a->cond);
-    pthread_mutex_unlock(&a->mutex);
+    publish(a);
     if (a->outbox_touched && a->opts.outbox_changed)
         a->opts.outbox_changed(a->opts.arg);
 }
 
-static int load_vv(struct sup_apply *a, struct sup_err *err)
+struct counters {
+    void (*first)(struct sup_key *k, uint64_t incarnation);
+    void (*end)(struct sup_key *k);
+    bool (*parse)(struct sup_slice key, uint64_t *incarnation);
+};
+
+static int load_vv(struct sup_apply *a, const struct counters *c, struct sup_vv *out,
+                   struct sup_err *err)
 {
     struct sup_key lower;
     struct sup_key upper;
     struct sup_iter *it;
     int rc = SUP_OK;
 
-    sup_key_meta_vv(&lower, 0);
-    sup_key_meta_vv_end(&upper);
+    c->first(&lower, 0);
+    c->end(&upper);
     it = sup_iter_new(a->opts.store, NULL, SUP_CF_META, sup_key_slice(&lower),
                       sup_key_slice(&upper));
     if (!it)
@@ -84,15 +117,25 @@ static int load_vv(struct sup_apply *a, struct sup_err *err)
     for (; rc == SUP_OK && sup_iter_valid(it); sup_iter_next(it)) {
         uint64_t incarnation = 0;
         struct sup_slice v = sup_iter_value(it);
-        if (!sup_key_meta_vv_parse(sup_iter_key(it), &incarnation) || v.n != 8)
+        if (!c->parse(sup_iter_key(it), &incarnation) || v.n != 8)
             rc = sup_err_set(err, SUP_ECORRUPT, "damaged version vector in the store");
-        else if (sup_vv_raise(&a->now.vv, incarnation, sup_get_be64(v.p)) != SUP_OK)
+        else if (sup_vv_raise(out, incarnation, sup_get_be64(v.p)) != SUP_OK)
             rc = sup_err_set(err, SUP_ELIMIT, "more than %d incarnations in the store", SUP_VV_MAX);
     }
     if (rc == SUP_OK)
         rc = sup_iter_status(it, err);
     sup_iter_free(it);
     return rc;
+}
+
+static int load_vvs(struct sup_apply *a, struct sup_err *err)
+{
+    static const struct counters vv = {sup_key_meta_vv, sup_key_meta_vv_end, sup_key_meta_vv_parse};
+    static const struct counters floor = {sup_key_meta_floor, sup_key_meta_floor_end,
+                                          sup_key_meta_floor_parse};
+    int rc = load_vv(a, &vv, &a->now.vv, err);
+
+    return rc == SUP_OK ? load_vv(a, &floor, &a->now.floor, err) : rc;
 }
 
 static int write_hash_check(void *arg, struct sup_txn *t, struct sup_err *err)
@@ -125,11 +168,46 @@ static int load(struct sup_apply *a, bool *hash_unknown, struct sup_err *err)
         return sup_err_set(err, SUP_EINPUT,
                            "the store's addresses are hashed with another secret: mesh.cluster or "
                            "mesh.secret_file is not what it was when the store was made");
-    rc = load_vv(a, err);
-    a->written = a->now.vv;
-    a->published = a->now.vv;
-    a->published_incarnation = a->now.incarnation;
+    rc = load_vvs(a, err);
+    publish(a);
+    a->version = 1;
     return rc;
+}
+
+static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts)
+{
+    a->opts = *opts;
+    if (!a->opts.wall_ms)
+        a->opts.wall_ms = sup_wall_ms;
+    if (!a->opts.random_id)
+        a->opts.random_id = sup_random_id;
+    a->batch = (struct sup_writer_opts){.store = opts->store,
+                                        .queue_max = QUEUE_MAX,
+                                        .group_max_jobs = GROUP_MAX,
+                                        .begin = batch_begin,
+                                        .end = batch_end,
+                                        .committed = batch_committed,
+                                        .arg = a};
+    a->node_id = sup_store_node_id(opts->store);
+    a->mem = sup_mem_new();
+    sup_buf_init(&a->value, VALUE_MAX);
+    sup_buf_init(&a->scratch, VALUE_MAX);
+    sup_buf_init(&a->encoded, VALUE_MAX);
+    pthread_mutex_init(&a->mutex, NULL);
+    sup_cond_init(&a->cond);
+}
+
+static int note_hash(struct sup_apply *a, struct sup_err *err)
+{
+    struct sup_txn *t;
+
+    if (!a->opts.threadless)
+        return sup_writer_run(a->writer, write_hash_check, a, err);
+    t = sup_txn_begin(a->opts.store);
+    if (!t)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    (void)write_hash_check(a, t, err);
+    return sup_txn_commit(t, true, err);
 }
 
 int sup_apply_start(const struct sup_apply_options *opts, struct sup_apply **out,
@@ -141,30 +219,12 @@ int sup_apply_start(const struct sup_apply_options *opts, struct sup_apply **out
 
     if (!a)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    a->opts = *opts;
-    if (!a->opts.wall_ms)
-        a->opts.wall_ms = sup_wall_ms;
-    a->node_id = sup_store_node_id(opts->store);
-    a->version = 1;
-    a->mem = sup_mem_new();
-    sup_buf_init(&a->value, VALUE_MAX);
-    sup_buf_init(&a->scratch, VALUE_MAX);
-    sup_buf_init(&a->encoded, VALUE_MAX);
-    pthread_mutex_init(&a->mutex, NULL);
-    sup_cond_init(&a->cond);
+    apply_init(a, opts);
     rc = a->mem ? load(a, &hash_unknown, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
-    if (rc == SUP_OK) {
-        struct sup_writer_opts w = {.store = opts->store,
-                                    .queue_max = QUEUE_MAX,
-                                    .group_max_jobs = GROUP_MAX,
-                                    .begin = batch_begin,
-                                    .end = batch_end,
-                                    .committed = batch_committed,
-                                    .arg = a};
-        rc = sup_writer_start(&w, &a->writer, err);
-    }
+    if (rc == SUP_OK && !opts->threadless)
+        rc = sup_writer_start(&a->batch, &a->writer, err);
     if (rc == SUP_OK && hash_unknown)
-        rc = sup_writer_run(a->writer, write_hash_check, a, err);
+        rc = note_hash(a, err);
     if (rc != SUP_OK) {
         sup_apply_stop(a);
         sup_apply_free(a);
@@ -201,10 +261,10 @@ static int job_run(struct sup_job *job, struct sup_txn *t, struct sup_err *err)
     struct sup_apply *a = j->apply;
     int rc;
 
-    a->before_job = a->now;
+    state_copy(&a->before_job, &a->now);
     rc = j->run(j, t, err);
     if (rc != SUP_OK)
-        a->now = a->before_job;
+        state_copy(&a->now, &a->before_job);
     return rc;
 }
 
@@ -222,6 +282,26 @@ int sup_apply_submit(struct sup_apply *a, struct sup_apply_job *j, int64_t timeo
     return sup_writer_submit(a->writer, &j->job, timeout_ms);
 }
 
+int sup_apply_batch(struct sup_apply *a, struct sup_apply_job *const *jobs, size_t n)
+{
+    struct sup_batch_slot *slots = calloc(n > 0 ? n : 1, sizeof(*slots));
+    struct sup_err err = {0};
+    int64_t commit_us = 0;
+    int rc;
+
+    if (!slots)
+        return SUP_ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        jobs[i]->job = (struct sup_job){.run = job_run, .done = job_done};
+        jobs[i]->apply = a;
+        slots[i].job = &jobs[i]->job;
+    }
+    rc = sup_batch_run(&a->batch, slots, n, &commit_us, &err);
+    sup_batch_finish(&a->batch, slots, n, rc, &err);
+    free(slots);
+    return rc;
+}
+
 struct call {
     struct sup_apply *apply;
     int (*fn)(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err);
@@ -234,10 +314,10 @@ static int call_run(void *arg, struct sup_txn *t, struct sup_err *err)
     struct sup_apply *a = c->apply;
     int rc;
 
-    a->before_job = a->now;
+    state_copy(&a->before_job, &a->now);
     rc = c->fn(a, t, c->arg, err);
     if (rc != SUP_OK)
-        a->now = a->before_job;
+        state_copy(&a->now, &a->before_job);
     return rc;
 }
 
@@ -278,7 +358,14 @@ uint64_t sup_apply_incarnation(struct sup_apply *a)
 void sup_apply_vv(struct sup_apply *a, struct sup_vv *out)
 {
     pthread_mutex_lock(&a->mutex);
-    *out = a->published;
+    sup_vv_copy(out, &a->published);
+    pthread_mutex_unlock(&a->mutex);
+}
+
+void sup_apply_floor(struct sup_apply *a, struct sup_vv *out)
+{
+    pthread_mutex_lock(&a->mutex);
+    sup_vv_copy(out, &a->published_floor);
     pthread_mutex_unlock(&a->mutex);
 }
 

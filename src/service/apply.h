@@ -21,7 +21,9 @@ struct sup_apply_options {
     struct sup_hash_key hash;
     int64_t max_clock_drift_ms;
     int64_t dedup_ttl_ms;
-    int64_t (*wall_ms)(void); /* NULL: the system's */
+    int64_t (*wall_ms)(void);    /* NULL: the system's */
+    uint64_t (*random_id)(void); /* NULL: the kernel's; never 0 */
+    bool threadless;             /* no writer thread: the caller runs sup_apply_batch */
     /* On the writer thread after a commit that touched the outbox; may be NULL. */
     void (*outbox_changed)(void *arg);
     void *arg;
@@ -34,13 +36,16 @@ int sup_apply_start(const struct sup_apply_options *opts, struct sup_apply **out
 void sup_apply_stop(struct sup_apply *a); /* drains and waits */
 void sup_apply_free(struct sup_apply *a);
 
-struct sup_writer *sup_apply_writer(struct sup_apply *a);
+struct sup_writer *sup_apply_writer(struct sup_apply *a); /* NULL when threadless */
 const struct sup_hash_key *sup_apply_hash(const struct sup_apply *a);
 uint64_t sup_apply_node_id(const struct sup_apply *a);
 
 /* --- published state: what is durable; any thread --- */
 uint64_t sup_apply_incarnation(struct sup_apply *a);
 void sup_apply_vv(struct sup_apply *a, struct sup_vv *out);
+/* Up to where each incarnation's log was trimmed: entries behind it, up to the version vector, are
+ * in the log without a gap. */
+void sup_apply_floor(struct sup_apply *a, struct sup_vv *out);
 /* Waits until the version vector differs from what `seen` stood for, at most timeout_ms; returns
  * the new value for `seen` (start with 0). */
 uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms);
@@ -48,6 +53,20 @@ uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms);
 uint64_t sup_apply_version(struct sup_apply *a);
 /* Wakes every sup_apply_wait, for shutdown. */
 void sup_apply_wake(struct sup_apply *a);
+
+/* --- incarnation ---
+ *
+ * The store that a process opens may be an old copy: restored, or rolled back by the disk. Its
+ * sequence numbers behind the copy were used already, and used again they would name two mutations,
+ * each of which would hide the other from some node for ever. So an incarnation found in the store
+ * is continued only when all peers have said that they have no more of it than we do; until then
+ * the first decision of this node takes a new one (as Riak's vnodes take a new epoch). */
+
+/* Nobody has more of this incarnation than this store. Any thread; nothing if it is not the present
+ * one any more. */
+void sup_apply_settle(struct sup_apply *a, uint64_t incarnation);
+/* Somebody has more of it: it is never written to again. Any thread. */
+void sup_apply_revoke(struct sup_apply *a, uint64_t incarnation);
 
 /* --- jobs --- */
 
@@ -63,6 +82,9 @@ struct sup_apply_job {
 
 /* As sup_writer_submit; run and done must be set. */
 int sup_apply_submit(struct sup_apply *a, struct sup_apply_job *j, int64_t timeout_ms);
+/* What the writer thread does with a group of jobs, done by the caller; threadless only. Returns
+ * the commit's outcome; each job's done ran. */
+int sup_apply_batch(struct sup_apply *a, struct sup_apply_job *const *jobs, size_t n);
 /* Runs fn as a job and waits until its commit is durable. Never from the writer thread. */
 int sup_apply_run(struct sup_apply *a,
                   int (*fn)(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err),

@@ -1,81 +1,136 @@
-/* Incarnations: what happens when a store turns out to be older than its peers remember it. */
+/* The log, and under which incarnation this node writes it. */
 #include "base/log.h"
-#include "base/random.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
 #include "store/meta.h"
 
-#include <string.h>
+/* New incarnations of this node leave this part of every version vector to others. When restarts
+ * without a reachable peer have used it up, the old one is continued: a node that cannot decide
+ * would be worse than one that a repair may have to mend. */
+#define OWN_SHARE (SUP_VV_MAX / 4 * 3)
 
-/* Reads one log entry into value. */
-static int read_log(struct sup_apply *a, struct sup_txn *t, const struct sup_key *k,
-                    struct sup_buf *value, struct sup_err *err)
+void sup_apply_settle(struct sup_apply *a, uint64_t incarnation)
 {
-    int rc = sup_txn_get(t, SUP_CF_LOG, sup_key_slice(k), value);
+    a->settled = incarnation;
+}
 
-    (void)a;
-    if (rc != SUP_OK)
-        return sup_err_set(err, rc, "cannot read the log: %s", sup_code_name(rc));
+void sup_apply_revoke(struct sup_apply *a, uint64_t incarnation)
+{
+    a->revoked = incarnation;
+}
+
+static bool may_continue(struct sup_apply *a)
+{
+    uint64_t present = a->now.incarnation;
+
+    return a->revoked != present && (a->now.fresh || a->settled == present);
+}
+
+static void renew(struct sup_apply *a, struct sup_txn *t)
+{
+    uint64_t old = a->now.incarnation;
+
+    if (a->now.vv.n >= OWN_SHARE) {
+        sup_log_error("apply", "too many incarnations are known: the present one is continued",
+                      SUP_U("incarnation", old));
+        a->now.fresh = true;
+        return;
+    }
+    a->now.incarnation = a->opts.random_id();
+    a->now.fresh = true;
+    sup_meta_put_u64(t, SUP_META_INCARNATION, a->now.incarnation);
+    sup_log_info("apply", "takes a new incarnation", SUP_U("old", old),
+                 SUP_U("last", sup_vv_get(&a->now.vv, old)), SUP_U("new", a->now.incarnation));
+}
+
+int sup_apply_log(struct sup_apply *a, struct sup_txn *t, uint64_t incarnation, uint64_t seq,
+                  const struct sup_log_entry *e, struct sup_err *err)
+{
+    struct sup_key k;
+
+    if (sup_vv_raise(&a->now.vv, incarnation, seq) != SUP_OK)
+        return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
+    sup_key_log(&k, incarnation, seq);
+    sup_buf_reset(&a->scratch);
+    sup_log_entry_encode(e, &a->scratch);
+    if (a->scratch.failed)
+        return sup_err_set(err, a->scratch.failed, "log entry is too large");
+    sup_txn_put(t, SUP_CF_LOG, sup_key_slice(&k), sup_buf_slice(&a->scratch));
     return SUP_OK;
 }
 
-static int move_entry(struct sup_apply *a, struct sup_txn *t, uint64_t old, uint64_t seq,
-                      struct sup_buf *value, struct sup_mem *m, struct sup_err *err)
+int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                      enum sup_class cls, struct sup_slice encoded, struct sup_err *err)
 {
-    struct sup_log_entry e;
-    struct sup_key k;
+    struct sup_log_entry e = {.key = key, .cls = cls, .encoded = encoded};
+
+    if (!may_continue(a))
+        renew(a, t);
+    return sup_apply_log(a, t, a->now.incarnation, sup_vv_get(&a->now.vv, a->now.incarnation) + 1,
+                         &e, err);
+}
+
+int sup_apply_adopt_vv(struct sup_apply *a, struct sup_txn *t, const struct sup_vv *vv,
+                       struct sup_err *err)
+{
+    (void)t; /* the end of the batch writes the counters */
+    for (size_t i = 0; i < vv->n; i++) {
+        const struct sup_vv_entry *e = &vv->e[i];
+        if (e->seq <= sup_vv_get(&a->now.vv, e->incarnation))
+            continue;
+        /* The donor has more of ours than we have: this store is an old copy. */
+        if (e->incarnation == a->now.incarnation)
+            a->revoked = e->incarnation;
+        if (sup_vv_raise(&a->now.vv, e->incarnation, e->seq) != SUP_OK ||
+            sup_vv_raise(&a->now.floor, e->incarnation, e->seq) != SUP_OK)
+            return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
+    }
+    return SUP_OK;
+}
+
+/* Deletes while iterating: the keys are collected first, for an iterator of a transaction must not
+ * outlive the next write. */
+static int delete_some(struct sup_apply *a, struct sup_txn *t, struct sup_apply_trim *trim,
+                       size_t max, struct sup_err *err)
+{
+    struct sup_key lower;
+    struct sup_key upper;
+    struct sup_iter *it;
+    uint64_t last = trim->from;
+    size_t n = 0;
     int rc;
 
-    sup_key_log(&k, old, seq);
-    rc = read_log(a, t, &k, value, err);
-    if (rc == SUP_OK)
-        rc = sup_log_entry_decode(sup_buf_slice(value), m, &e, err);
-    if (rc == SUP_OK)
-        rc = sup_apply_log_own(a, t, e.key, e.cls, e.encoded, err);
-    if (rc == SUP_OK)
-        sup_txn_delete(t, SUP_CF_LOG, sup_key_slice(&k));
-    return rc;
-}
-
-/* The version vector never goes down elsewhere; here the old incarnation's entry does, to what is
- * agreed. */
-static void lower(struct sup_vv *v, uint64_t incarnation, uint64_t seq)
-{
-    for (size_t i = 0; i < v->n; i++) {
-        if (v->e[i].incarnation == incarnation)
-            v->e[i].seq = seq;
-    }
-}
-
-int sup_apply_renew_incarnation(struct sup_apply *a, struct sup_txn *t, uint64_t old,
-                                uint64_t agreed_seq, struct sup_err *err)
-{
-    uint64_t last = sup_vv_get(&a->now.vv, old);
-    uint64_t fresh = sup_random_id();
-    struct sup_mem *m;
-    struct sup_buf value;
-    int rc = SUP_OK;
-
-    if (a->now.incarnation != old)
-        return SUP_OK;
-    if (agreed_seq > last)
-        agreed_seq = last;
-    m = sup_mem_new();
-    if (!m)
+    sup_key_log(&lower, trim->incarnation, trim->from);
+    sup_key_log(&upper, trim->incarnation, trim->upto + 1);
+    it =
+        sup_iter_new(a->opts.store, NULL, SUP_CF_LOG, sup_key_slice(&lower), sup_key_slice(&upper));
+    if (!it)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    sup_buf_init(&value, SUP_DECISION_MAX + SUP_KEY_MAX + 64);
-    a->now.incarnation = fresh;
-    lower(&a->now.vv, old, agreed_seq);
-    sup_meta_put_u64(t, SUP_META_INCARNATION, fresh);
-    for (uint64_t seq = agreed_seq + 1; rc == SUP_OK && seq <= last; seq++) {
-        sup_mem_reset(m);
-        rc = move_entry(a, t, old, seq, &value, m, err);
+    for (; n < max && sup_iter_valid(it); sup_iter_next(it), n++) {
+        uint64_t incarnation = 0;
+        sup_txn_delete(t, SUP_CF_LOG, sup_iter_key(it));
+        (void)sup_key_log_parse(sup_iter_key(it), &incarnation, &last);
     }
-    sup_buf_fini(&value);
-    sup_mem_free(m);
-    if (rc == SUP_OK)
-        sup_log_warn("apply", "this store was rolled back: taking a new incarnation",
-                     SUP_U("old", old), SUP_U("agreed", agreed_seq), SUP_U("last", last),
-                     SUP_U("new", fresh));
+    trim->more = sup_iter_valid(it);
+    rc = sup_iter_status(it, err);
+    sup_iter_free(it);
+    if (n > 0)
+        trim->from = last + 1;
     return rc;
+}
+
+int sup_apply_trim(struct sup_apply *a, struct sup_txn *t, struct sup_apply_trim *trim, size_t max,
+                   struct sup_err *err)
+{
+    uint64_t have = sup_vv_get(&a->written, trim->incarnation);
+
+    /* Only what was committed: entries of this very batch are not to be seen below. */
+    if (trim->upto > have)
+        trim->upto = have;
+    trim->more = false;
+    if (trim->upto == 0)
+        return SUP_OK;
+    if (sup_vv_raise(&a->now.floor, trim->incarnation, trim->upto) != SUP_OK)
+        return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
+    return delete_some(a, t, trim, max, err);
 }

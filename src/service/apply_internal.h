@@ -11,19 +11,25 @@
 struct sup_apply_state {
     struct sup_hlc hlc;
     uint64_t incarnation;
-    struct sup_vv vv; /* own incarnation included: its entry is the last sequence number used */
+    bool fresh;          /* the incarnation was made in this process's life */
+    struct sup_vv vv;    /* own incarnation included: its entry is the last sequence number used */
+    struct sup_vv floor; /* up to where the log was trimmed */
 };
 
 struct sup_apply {
     struct sup_apply_options opts;
     struct sup_writer *writer;
+    struct sup_writer_opts batch; /* what a batch does, with or without the thread */
     uint64_t node_id;
+    _Atomic uint64_t settled; /* incarnations, 0 = none: see apply.h */
+    _Atomic uint64_t revoked;
 
     /* writer thread only */
     struct sup_apply_state now;
     struct sup_apply_state before_batch;
     struct sup_apply_state before_job;
     struct sup_vv written; /* what the store's version vector entries say */
+    struct sup_vv written_floor;
     int64_t batch_ms;
     bool outbox_touched;
     struct sup_mem *mem;
@@ -35,6 +41,7 @@ struct sup_apply {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     struct sup_vv published;
+    struct sup_vv published_floor;
     uint64_t published_incarnation;
     uint64_t version;
 };
@@ -45,7 +52,16 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
                     enum sup_class cls, const struct sup_register *reg,
                     const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err);
 
-/* Logs a decision under this node's incarnation and moves its sequence on. */
+/* A peer's decision in its register's form; SUP_EINPUT when malformed. */
+int sup_apply_check(const struct sup_log_entry *e, struct sup_register *reg, struct sup_err *err);
+int sup_apply_quarantine(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
+                         const struct sup_register *reg, struct sup_err *err);
+
+/* Puts an entry into the log. */
+int sup_apply_log(struct sup_apply *a, struct sup_txn *t, uint64_t incarnation, uint64_t seq,
+                  const struct sup_log_entry *e, struct sup_err *err);
+/* Logs a decision under this node's incarnation, a new one if need be, and moves its sequence on.
+ */
 int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                       enum sup_class cls, struct sup_slice encoded, struct sup_err *err);
 

@@ -127,21 +127,6 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     return SUP_OK;
 }
 
-int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
-                      enum sup_class cls, struct sup_slice encoded, struct sup_err *err)
-{
-    struct sup_log_entry e = {.key = key, .cls = cls, .encoded = encoded};
-    uint64_t seq = sup_vv_get(&a->now.vv, a->now.incarnation) + 1;
-    struct sup_key k;
-
-    if (sup_vv_raise(&a->now.vv, a->now.incarnation, seq) != SUP_OK)
-        return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
-    sup_key_log(&k, a->now.incarnation, seq);
-    sup_buf_reset(&a->scratch);
-    sup_log_entry_encode(&e, &a->scratch);
-    return put(t, SUP_CF_LOG, &k, &a->scratch, err);
-}
-
 /* Is the mark there? If not, sets it. Marks are kept past their time: store/gc removes them. */
 static int dedup(struct sup_apply *a, struct sup_txn *t, struct sup_slice identity, bool *duplicate,
                  struct sup_err *err)
@@ -228,8 +213,8 @@ int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_pr
     return rc;
 }
 
-static int quarantine(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
-                      const struct sup_register *reg, struct sup_err *err)
+int sup_apply_quarantine(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
+                         const struct sup_register *reg, struct sup_err *err)
 {
     struct sup_key k;
 
@@ -253,18 +238,28 @@ static bool key_form(struct sup_slice key)
     return true;
 }
 
-static int check_remote(const struct sup_mutation *m, struct sup_register *reg, struct sup_err *err)
+int sup_apply_check(const struct sup_log_entry *e, struct sup_register *reg, struct sup_err *err)
 {
-    enum sup_class cls = m->cls;
-    int rc = sup_register_decode(m->encoded, reg, &cls, err);
+    int rc = sup_log_entry_register(e, reg, err);
 
     if (rc != SUP_OK)
         return rc;
-    if (cls != m->cls)
-        return sup_err_set(err, SUP_EINPUT, "mutation and its decision differ in class");
-    if (!key_form(m->key))
+    if (!key_form(e->key))
         return sup_err_set(err, SUP_EINPUT, "mutation's address is not in key form");
     return SUP_OK;
+}
+
+static int take_in(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
+                   const struct sup_register *reg, enum sup_remote *out, struct sup_err *err)
+{
+    struct sup_applied applied = {0};
+
+    if (!sup_hlc_merge(&a->now.hlc, reg->time, a->batch_ms, a->opts.max_clock_drift_ms)) {
+        *out = SUP_REMOTE_QUARANTINED;
+        return sup_apply_quarantine(a, t, e, reg, err);
+    }
+    *out = SUP_REMOTE_APPLIED;
+    return sup_apply_merge(a, t, e->key, e->cls, reg, NULL, &applied, err);
 }
 
 int sup_apply_remote(struct sup_apply *a, struct sup_txn *t, const struct sup_mutation *m,
@@ -272,9 +267,7 @@ int sup_apply_remote(struct sup_apply *a, struct sup_txn *t, const struct sup_mu
 {
     struct sup_log_entry e = {.key = m->key, .cls = m->cls, .encoded = m->encoded};
     uint64_t have = sup_vv_get(&a->now.vv, m->incarnation);
-    struct sup_applied applied = {0};
     struct sup_register reg;
-    struct sup_key k;
     int rc;
 
     *out = SUP_REMOTE_DUPLICATE;
@@ -283,25 +276,24 @@ int sup_apply_remote(struct sup_apply *a, struct sup_txn *t, const struct sup_mu
     if (m->seq != have + 1)
         return sup_err_set(err, SUP_EINPUT, "gap in a peer's log: have %llu, got %llu",
                            (unsigned long long)have, (unsigned long long)m->seq);
-    rc = check_remote(m, &reg, err);
-    if (rc != SUP_OK)
-        return rc;
-    if (sup_vv_raise(&a->now.vv, m->incarnation, m->seq) != SUP_OK)
-        return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
+    rc = sup_apply_check(&e, &reg, err);
     /* Logged whether it wins or not: other peers may take it from here, and the sequence has no
      * gaps. */
-    sup_key_log(&k, m->incarnation, m->seq);
-    sup_buf_reset(&a->scratch);
-    sup_log_entry_encode(&e, &a->scratch);
-    rc = put(t, SUP_CF_LOG, &k, &a->scratch, err);
-    if (rc != SUP_OK)
-        return rc;
-    if (!sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms)) {
-        *out = SUP_REMOTE_QUARANTINED;
-        return quarantine(a, t, &e, &reg, err);
-    }
-    *out = SUP_REMOTE_APPLIED;
-    return sup_apply_merge(a, t, m->key, m->cls, &reg, NULL, &applied, err);
+    if (rc == SUP_OK)
+        rc = sup_apply_log(a, t, m->incarnation, m->seq, &e, err);
+    return rc == SUP_OK ? take_in(a, t, &e, &reg, out, err) : rc;
+}
+
+int sup_apply_repaired(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                       enum sup_class cls, struct sup_slice encoded, enum sup_remote *out,
+                       struct sup_err *err)
+{
+    struct sup_log_entry e = {.key = key, .cls = cls, .encoded = encoded};
+    struct sup_register reg;
+    int rc = sup_apply_check(&e, &reg, err);
+
+    *out = SUP_REMOTE_DUPLICATE;
+    return rc == SUP_OK ? take_in(a, t, &e, &reg, out, err) : rc;
 }
 
 /* Copies what stands at the iterator: the transaction is written to only after it is freed. */
@@ -343,7 +335,7 @@ static int release_one(struct sup_apply *a, struct sup_txn *t, const struct sup_
     int rc = sup_quarantined_decode(value, m, &e, &arrived, err);
 
     if (rc == SUP_OK)
-        rc = sup_register_decode(e.encoded, &reg, NULL, err);
+        rc = sup_log_entry_register(&e, &reg, err);
     if (rc != SUP_OK)
         return rc;
     (void)sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms);

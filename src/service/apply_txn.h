@@ -51,13 +51,27 @@ int sup_apply_release(struct sup_apply *a, struct sup_txn *t, size_t max, size_t
 int sup_apply_expire(struct sup_apply *a, struct sup_txn *t, size_t max, size_t *expired,
                      struct sup_err *err);
 
-/* A new incarnation, under which the sequence starts again at 1: for a store that was rolled back,
- * when a peer has more of our incarnation than we do. What this node logged behind agreed_seq (the
- * last number that a peer is known to have had from us) may differ from what the peers hold under
- * those numbers: it is logged anew under the new incarnation, and the old numbers are pulled from
- * the peers. Nothing happens (SUP_OK) if the incarnation is not old any more. */
-int sup_apply_renew_incarnation(struct sup_apply *a, struct sup_txn *t, uint64_t old,
-                                uint64_t agreed_seq, struct sup_err *err);
+/* A decision that came outside of a log (repair, snapshot): merged, or quarantined when from the
+ * future, but not logged: what carries it to others is the same repair. SUP_EINPUT: malformed. */
+int sup_apply_repaired(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                       enum sup_class cls, struct sup_slice encoded, enum sup_remote *out,
+                       struct sup_err *err);
+
+/* Everything up to vv was taken in by a repair (the donor's records AND what it had in quarantine,
+ * as of the moment when its version vector was vv): raises the version vector and, where that left
+ * the log behind, the floor. */
+int sup_apply_adopt_vv(struct sup_apply *a, struct sup_txn *t, const struct sup_vv *vv,
+                       struct sup_err *err);
+
+struct sup_apply_trim {
+    uint64_t incarnation;
+    uint64_t upto; /* the last entry to go */
+    uint64_t from; /* where deleting goes on; 0 at first, moved by each call */
+    bool more;     /* there is more to delete than max: call again */
+};
+/* Raises the incarnation's floor to upto and deletes at most max log entries below it. */
+int sup_apply_trim(struct sup_apply *a, struct sup_txn *t, struct sup_apply_trim *trim, size_t max,
+                   struct sup_err *err);
 
 /* The record of an address in the transaction's view; SUP_ENOTFOUND. Slices live in m. */
 int sup_apply_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,

@@ -26,7 +26,8 @@ struct sup_peer {
     int failed;                  /* a job failed: its code */
     int64_t level_mono_ms;       /* when we last had all that it had; -1 = never */
     int64_t contact_wall_ms;     /* SUP_NO_TIME = never */
-    struct sup_vv vv;            /* what it is known to have */
+    bool confirmed;   /* has no more of our incarnation than we, in this process's life */
+    struct sup_vv vv; /* what it is known to have */
     uint64_t node_id;
     uint64_t incarnation;
     double clock_offset_ms, rtt_ms;

@@ -187,39 +187,29 @@ int sup_peer_load(struct sup_peer *p, struct sup_err *err)
     return rc == SUP_ENOTFOUND ? SUP_OK : rc;
 }
 
-struct renewal {
-    uint64_t old;
-    uint64_t agreed;
-};
-
-static int renew_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
-{
-    const struct renewal *r = arg;
-
-    return sup_apply_renew_incarnation(a, t, r->old, r->agreed, err);
-}
-
-/* A peer that has more of our incarnation than we do remembers writes that this store lost. agreed:
- * the most that any peer was known to have, as the rolled-back store itself recorded it. */
-static int fence(struct sup_peer *p, const struct sup_vv *theirs, struct sup_err *err)
+/* A peer that has more of our incarnation than we do remembers writes that this store lost. */
+static void fence(struct sup_peer *p, const struct sup_vv *theirs)
 {
     struct sup_replicator *r = p->r;
-    struct renewal renewal = {.old = sup_apply_incarnation(r->opts.apply)};
+    uint64_t own = sup_apply_incarnation(r->opts.apply);
     struct sup_vv mine;
+    bool all = true;
 
     sup_apply_vv(r->opts.apply, &mine);
-    if (sup_vv_get(theirs, renewal.old) <= sup_vv_get(&mine, renewal.old))
-        return SUP_OK;
+    if (sup_vv_get(theirs, own) > sup_vv_get(&mine, own)) {
+        sup_log_warn("replicate", "this store is an old copy", SUP_S("peer", p->config->name));
+        sup_apply_revoke(r->opts.apply, own);
+        return;
+    }
     for (size_t i = 0; i < r->n_peers; i++) {
         struct sup_peer *o = &r->peers[i];
-        uint64_t seq;
         pthread_mutex_lock(&o->mutex);
-        seq = sup_vv_get(&o->vv, renewal.old);
+        o->confirmed = o->confirmed || o == p;
+        all = all && o->confirmed;
         pthread_mutex_unlock(&o->mutex);
-        if (seq > renewal.agreed)
-            renewal.agreed = seq;
     }
-    return sup_apply_run(r->opts.apply, renew_run, &renewal, err);
+    if (all)
+        sup_apply_settle(r->opts.apply, own);
 }
 
 static int send_pull(struct sup_peer *p)
@@ -321,9 +311,8 @@ static int64_t one_session(struct sup_peer *p)
     }
     begin = sup_mono_ms();
     attach(p, s);
-    rc = fence(p, &sup_session_peer(s)->vv, &err);
-    if (rc == SUP_OK)
-        rc = send_pull(p);
+    fence(p, &sup_session_peer(s)->vv);
+    rc = send_pull(p);
     if (rc == SUP_OK)
         rc = receive_loop(p, &err);
     detach(p);

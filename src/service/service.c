@@ -68,7 +68,12 @@ static int start_apply(struct sup_service *s, struct sup_err *err)
     };
     int rc = derive_hash(s->config, &opts.hash, err);
 
-    return rc == SUP_OK ? sup_apply_start(&opts, &s->apply, err) : rc;
+    if (rc == SUP_OK)
+        rc = sup_apply_start(&opts, &s->apply, err);
+    /* With nobody to ask, nobody can have more of it. */
+    if (rc == SUP_OK && (!s->config->mesh.enabled || s->config->mesh.n_peers == 0))
+        sup_apply_settle(s->apply, sup_apply_incarnation(s->apply));
+    return rc;
 }
 
 static int start_aws(struct sup_service *s, struct sup_err *err)

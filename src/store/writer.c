@@ -1,18 +1,13 @@
 #include "store/writer.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/queue.h"
 #include "base/thread.h"
+#include "store/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct outcome {
-    struct sup_job *job;
-    struct sup_err err; /* of this job's run; code SUP_OK if it went well */
-};
 
 struct sup_writer {
     struct sup_writer_opts opts;
@@ -21,8 +16,8 @@ struct sup_writer {
     bool joined;
 
     /* Of the writer thread alone. */
-    struct outcome *group; /* opts.group_max_jobs of them */
-    void **popped;         /* as many */
+    struct sup_batch_slot *group; /* opts.group_max_jobs of them */
+    void **popped;                /* as many */
     void **carry; /* as many: jobs that done callbacks submitted while the queue was full */
     size_t n_carry;
 
@@ -49,52 +44,6 @@ static void register_metrics(struct sup_writer *w)
 
 /* --- one group --- */
 
-/* A failed job leaves nothing behind: neither its writes nor an error that its writes or reads left
- * in the transaction. */
-static void run_job(struct outcome *o, struct sup_txn *t)
-{
-    o->err.code = SUP_OK;
-    o->err.msg[0] = '\0';
-    sup_txn_mark(t);
-    int code = o->job->run(o->job, t, &o->err);
-    if (code != SUP_OK) {
-        o->err.code = code;
-        sup_txn_rollback_to_mark(t);
-    } else if (sup_txn_status(t, &o->err) != SUP_OK) {
-        sup_txn_rollback_to_mark(t);
-    } else {
-        o->err.code = SUP_OK; /* a text that run left behind on its way to success */
-    }
-}
-
-static int commit(struct sup_writer *w, struct sup_txn *t, struct sup_err *err)
-{
-    int64_t begun = sup_mono_ns();
-    int code = sup_txn_commit(t, true, err);
-
-    sup_metric_add(w->commit_us, (sup_mono_ns() - begun) / 1000);
-    return code;
-}
-
-static int run_group(struct sup_writer *w, size_t n, struct sup_err *err)
-{
-    struct sup_txn *t = sup_txn_begin(w->opts.store);
-    int code = SUP_OK;
-
-    if (t == NULL)
-        return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    if (w->opts.begin != NULL)
-        code = w->opts.begin(w->opts.arg, t, err);
-    for (size_t i = 0; i < n && code == SUP_OK; i++)
-        run_job(&w->group[i], t);
-    if (code == SUP_OK && w->opts.end != NULL)
-        code = w->opts.end(w->opts.arg, t, err);
-    if (code == SUP_OK)
-        return commit(w, t, err);
-    sup_txn_abort(t);
-    return code;
-}
-
 static void note_health(struct sup_writer *w, int code, const struct sup_err *err)
 {
     pthread_mutex_lock(&w->mutex);
@@ -113,18 +62,14 @@ static void note_health(struct sup_writer *w, int code, const struct sup_err *er
 static void serve_group(struct sup_writer *w, size_t n)
 {
     struct sup_err err = {0};
-    int code = run_group(w, n, &err);
+    int64_t commit_us = 0;
+    int code = sup_batch_run(&w->opts, w->group, n, &commit_us, &err);
 
     err.code = code;
     sup_metric_add(w->jobs, (int64_t)n);
+    sup_metric_add(w->commit_us, commit_us);
     note_health(w, code, &err);
-    if (w->opts.committed != NULL)
-        w->opts.committed(w->opts.arg, code);
-    for (size_t i = 0; i < n; i++) {
-        struct outcome *o = &w->group[i];
-        const struct sup_err *e = code != SUP_OK ? &err : &o->err;
-        o->job->done(o->job, e->code, e);
-    }
+    sup_batch_finish(&w->opts, w->group, n, code, &err);
 }
 
 /* Takes the next group: jobs carried over first, then what waits in the queue. 0: closed and empty.

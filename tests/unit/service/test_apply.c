@@ -465,6 +465,7 @@ static void counters_survive_a_crash(void **state)
     start(w);
     assert_int_equal(own_seq(w), 1);
     assert_int_equal(remote_seq(w), 1);
+    sup_apply_settle(w->apply, sup_apply_incarnation(w->apply));
     /* A ruling is still newer than all before the crash. */
     assert_int_equal(rule(w, "a@x.com", SUP_CLASS_BOUNCE, SUP_CLEARED).merge, SUP_MERGE_REPLACED);
     assert_int_equal(own_seq(w), 2);
@@ -485,43 +486,143 @@ static void a_failed_commit_moves_nothing(void **state)
     assert_int_equal(count(w, SUP_CF_LOG), 1);
 }
 
-struct renewal {
-    uint64_t old, agreed;
-};
+/* --- incarnations --- */
 
-static int renew_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
-{
-    const struct renewal *r = arg;
-
-    return sup_apply_renew_incarnation(a, t, r->old, r->agreed, err);
-}
-
-static void rolled_back_store_takes_a_new_incarnation(void **state)
+static void an_unsettled_incarnation_is_not_continued(void **state)
 {
     struct world *w = *state;
-    struct renewal r = {.old = sup_apply_incarnation(w->apply), .agreed = 1};
-    struct sup_vv vv;
+    uint64_t first;
+    uint64_t second;
 
     event(w, "a@x.com", SUP_CLASS_BOUNCE, T0, "f1", NULL);
+    first = sup_apply_incarnation(w->apply);
     event(w, "b@x.com", SUP_CLASS_BOUNCE, T0, "f2", NULL);
+    assert_true(sup_apply_incarnation(w->apply) == first);
+    assert_int_equal(own_seq(w), 2);
+    stop(w);
+    start(w);
+    assert_true(sup_apply_incarnation(w->apply) == first);
     event(w, "c@x.com", SUP_CLASS_BOUNCE, T0, "f3", NULL);
-    assert_int_equal(sup_apply_run(w->apply, renew_run, &r, NULL), SUP_OK);
-    assert_int_not_equal(sup_apply_incarnation(w->apply), r.old);
-    sup_apply_vv(w->apply, &vv);
-    /* 2 and 3 will be pulled as the peers have them; ours go out again under the new name. */
-    assert_int_equal(sup_vv_get(&vv, r.old), 1);
-    assert_int_equal(own_seq(w), 2);
-    assert_int_equal(count(w, SUP_CF_LOG), 3);
-    /* Once. */
-    assert_int_equal(sup_apply_run(w->apply, renew_run, &r, NULL), SUP_OK);
-    assert_int_equal(own_seq(w), 2);
-    /* And it is durable, the lowered entry too. */
+    second = sup_apply_incarnation(w->apply);
+    assert_true(second != first);
+    assert_int_equal(own_seq(w), 1);
+    /* Made durable together with its first number. */
     stop(w);
     sup_store_memory_crash(w->store);
     start(w);
-    sup_apply_vv(w->apply, &vv);
-    assert_int_equal(sup_vv_get(&vv, r.old), 1);
-    assert_int_equal(own_seq(w), 2);
+    assert_true(sup_apply_incarnation(w->apply) == second);
+    sup_apply_settle(w->apply, first); /* a late word about another one */
+    event(w, "d@x.com", SUP_CLASS_BOUNCE, T0, "f4", NULL);
+    assert_true(sup_apply_incarnation(w->apply) != second);
+    assert_int_equal(count(w, SUP_CF_LOG), 4);
+}
+
+static void a_revoked_incarnation_ends(void **state)
+{
+    struct world *w = *state;
+    uint64_t first;
+
+    event(w, "a@x.com", SUP_CLASS_BOUNCE, T0, "f1", NULL);
+    first = sup_apply_incarnation(w->apply);
+    sup_apply_settle(w->apply, first);
+    sup_apply_revoke(w->apply, first);
+    event(w, "b@x.com", SUP_CLASS_BOUNCE, T0, "f2", NULL);
+    assert_true(sup_apply_incarnation(w->apply) != first);
+    assert_int_equal(own_seq(w), 1);
+}
+
+static void a_failed_commit_takes_the_new_incarnation_back(void **state)
+{
+    struct world *w = *state;
+    uint64_t first = sup_apply_incarnation(w->apply);
+    struct decide d = {
+        .p = {.key = str("a@x.com"), .d = {.cls = SUP_CLASS_BOUNCE, .state = SUP_SUPPRESSED}}};
+
+    sup_store_memory_fail_commits(w->store, SUP_EIO);
+    assert_int_equal(sup_apply_run(w->apply, decide_run, &d, NULL), SUP_EIO);
+    sup_store_memory_fail_commits(w->store, SUP_OK);
+    assert_true(sup_apply_incarnation(w->apply) == first);
+    assert_int_equal(sup_apply_run(w->apply, decide_run, &d, NULL), SUP_OK);
+    assert_true(sup_apply_incarnation(w->apply) != first);
+}
+
+/* --- trimming and repair --- */
+
+struct trimming {
+    struct sup_apply_trim trim;
+    size_t max;
+};
+
+static int trim_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    struct trimming *r = arg;
+
+    return sup_apply_trim(a, t, &r->trim, r->max, err);
+}
+
+static void trimming_deletes_up_to_the_floor(void **state)
+{
+    struct world *w = *state;
+    struct trimming r = {.trim = {.incarnation = 99, .upto = 4}, .max = 3};
+    struct sup_vv floor;
+
+    for (uint64_t seq = 1; seq <= 5; seq++)
+        remote(w, seq, "a@x.com", SUP_SUPPRESSED, T0 + (int64_t)seq);
+    rule(w, "b@x.com", SUP_CLASS_MANUAL, SUP_SUPPRESSED);
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &r, NULL), SUP_OK);
+    assert_true(r.trim.more);
+    assert_int_equal(count(w, SUP_CF_LOG), 3);
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &r, NULL), SUP_OK);
+    assert_false(r.trim.more);
+    assert_int_equal(count(w, SUP_CF_LOG), 2);
+    r.trim = (struct sup_apply_trim){.incarnation = 99, .upto = 1000};
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &r, NULL), SUP_OK);
+    assert_int_equal(count(w, SUP_CF_LOG), 1);
+    stop(w);
+    sup_store_memory_crash(w->store);
+    start(w);
+    sup_apply_floor(w->apply, &floor);
+    assert_int_equal(floor.n, 1);
+    assert_int_equal(sup_vv_get(&floor, 99), 5);
+    assert_int_equal(remote(w, 6, "c@x.com", SUP_SUPPRESSED, T0).out, SUP_REMOTE_APPLIED);
+}
+
+static int adopt_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    return sup_apply_adopt_vv(a, t, arg, err);
+}
+
+static void a_repair_raises_the_vector_and_the_floor(void **state)
+{
+    struct world *w = *state;
+    struct sup_vv vv;
+    struct sup_vv floor;
+
+    remote(w, 1, "a@x.com", SUP_SUPPRESSED, T0);
+    sup_vv_init(&vv);
+    assert_int_equal(sup_vv_raise(&vv, 99, 7), SUP_OK);
+    assert_int_equal(sup_apply_run(w->apply, adopt_run, &vv, NULL), SUP_OK);
+    assert_int_equal(remote_seq(w), 7);
+    sup_apply_floor(w->apply, &floor);
+    assert_int_equal(sup_vv_get(&floor, 99), 7);
+    assert_int_equal(remote(w, 7, "b@x.com", SUP_SUPPRESSED, T0).out, SUP_REMOTE_DUPLICATE);
+    assert_int_equal(remote(w, 8, "b@x.com", SUP_SUPPRESSED, T0).out, SUP_REMOTE_APPLIED);
+}
+
+static void a_repair_that_knows_more_of_ours_ends_the_incarnation(void **state)
+{
+    struct world *w = *state;
+    struct sup_vv vv;
+    uint64_t first;
+
+    event(w, "a@x.com", SUP_CLASS_BOUNCE, T0, "f1", NULL);
+    first = sup_apply_incarnation(w->apply);
+    sup_vv_init(&vv);
+    assert_int_equal(sup_vv_raise(&vv, first, 9), SUP_OK);
+    assert_int_equal(sup_apply_run(w->apply, adopt_run, &vv, NULL), SUP_OK);
+    event(w, "b@x.com", SUP_CLASS_BOUNCE, T0, "f2", NULL);
+    assert_true(sup_apply_incarnation(w->apply) != first);
+    assert_int_equal(own_seq(w), 1);
 }
 
 static void another_secret_is_refused(void **state)
@@ -556,7 +657,12 @@ int main(void)
         T(the_future_waits_in_quarantine),
         T(counters_survive_a_crash),
         T(a_failed_commit_moves_nothing),
-        T(rolled_back_store_takes_a_new_incarnation),
+        T(an_unsettled_incarnation_is_not_continued),
+        T(a_revoked_incarnation_ends),
+        T(a_failed_commit_takes_the_new_incarnation_back),
+        T(trimming_deletes_up_to_the_floor),
+        T(a_repair_raises_the_vector_and_the_floor),
+        T(a_repair_that_knows_more_of_ours_ends_the_incarnation),
         T(another_secret_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
