@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -226,6 +227,29 @@ void sim_pairs_fini(struct sim_pairs *p)
     }
     free(p->items);
     *p = (struct sim_pairs){0};
+}
+
+void sim_json_string(struct sim_buf *out, const char *s, size_t n)
+{
+    char block[1024];
+    size_t used = 0;
+    block[used++] = '"';
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (used > sizeof block - 8) {
+            sim_buf_add(out, block, used);
+            used = 0;
+        }
+        if (c < 32) {
+            used += (size_t)snprintf(block + used, 7, "\\u%04x", c);
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            block[used++] = '\\';
+        block[used++] = (char)c;
+    }
+    block[used++] = '"';
+    sim_buf_add(out, block, used);
 }
 
 void sim_xml_escape(struct sim_buf *out, const char *s)

@@ -44,6 +44,9 @@ void sim_pairs_parse(struct sim_pairs *p, const char *s, size_t n, bool plus_is_
 const char *sim_pairs_get(const struct sim_pairs *p, const char *name); /* NULL: none */
 void sim_pairs_fini(struct sim_pairs *p);
 
+/* A JSON string with its quotes; s is UTF-8. */
+void sim_json_string(struct sim_buf *out, const char *s, size_t n);
+
 /* &, <, >, " escaped; control characters that XML 1.0 cannot carry become '?'. */
 void sim_xml_escape(struct sim_buf *out, const char *s);
 
