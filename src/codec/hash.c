@@ -24,6 +24,16 @@ void sup_hash_key_derive(const char *cluster, struct sup_slice secret, struct su
     out->check = sup_get_be64(digest + sizeof(out->k));
 }
 
+void sup_hash_key_sub(const struct sup_hash_key *key, const char *purpose, struct sup_hash_key *out)
+{
+    uint8_t digest[24];
+
+    crypto_generichash(digest, sizeof(digest), (const uint8_t *)purpose, strlen(purpose), key->k,
+                       sizeof(key->k));
+    memcpy(out->k, digest, sizeof(out->k));
+    out->check = sup_get_be64(digest + sizeof(out->k));
+}
+
 uint64_t sup_hash64(const struct sup_hash_key *key, struct sup_slice bytes)
 {
     uint8_t h[crypto_shorthash_BYTES];

@@ -18,6 +18,10 @@ struct sup_hash_key {
 /* From the cluster's name and, if not empty, a secret. Pure. */
 void sup_hash_key_derive(const char *cluster, struct sup_slice secret, struct sup_hash_key *out);
 
+/* A key for another purpose, which tells nothing about this one. Pure. */
+void sup_hash_key_sub(const struct sup_hash_key *key, const char *purpose,
+                      struct sup_hash_key *out);
+
 uint64_t sup_hash64(const struct sup_hash_key *key, struct sup_slice bytes);
 
 #endif
