@@ -10,10 +10,18 @@
 const char *sup_frame_type_name(unsigned type)
 {
     static const char *const names[] = {
-        [SUP_FRAME_HELLO] = "HELLO", [SUP_FRAME_REFUSE] = "REFUSE",
-        [SUP_FRAME_BYE] = "BYE",     [SUP_FRAME_HEARTBEAT] = "HEARTBEAT",
-        [SUP_FRAME_PULL] = "PULL",   [SUP_FRAME_MUTATIONS] = "MUTATIONS",
+        [SUP_FRAME_HELLO] = "HELLO",
+        [SUP_FRAME_REFUSE] = "REFUSE",
+        [SUP_FRAME_BYE] = "BYE",
+        [SUP_FRAME_HEARTBEAT] = "HEARTBEAT",
+        [SUP_FRAME_PULL] = "PULL",
+        [SUP_FRAME_MUTATIONS] = "MUTATIONS",
         [SUP_FRAME_ACK] = "ACK",
+        [SUP_FRAME_REPAIR_ASK] = "REPAIR_ASK",
+        [SUP_FRAME_REPAIR_SYMBOLS] = "REPAIR_SYMBOLS",
+        [SUP_FRAME_REPAIR_SUMS] = "REPAIR_SUMS",
+        [SUP_FRAME_REPAIR_FETCH] = "REPAIR_FETCH",
+        [SUP_FRAME_REPAIR_RECORDS] = "REPAIR_RECORDS",
     };
     return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "unknown";
 }

@@ -23,7 +23,7 @@
 #define SUP_FRAME_ZSTD      0x0002U /* the body is one zstd frame that states its content size */
 #define SUP_FRAME_MUST_KNOW 0x00FFU
 
-/* Types. 16 to 31 are kept for repair, 32 to 47 for snapshots. */
+/* Types. 16 to 31 are those of repair, 32 to 47 for snapshots. */
 enum sup_frame_type {
     SUP_FRAME_HELLO = 1,
     SUP_FRAME_REFUSE = 2,
@@ -31,7 +31,12 @@ enum sup_frame_type {
     SUP_FRAME_HEARTBEAT = 4,
     SUP_FRAME_PULL = 5,
     SUP_FRAME_MUTATIONS = 6,
-    SUP_FRAME_ACK = 7
+    SUP_FRAME_ACK = 7,
+    SUP_FRAME_REPAIR_ASK = 16,
+    SUP_FRAME_REPAIR_SYMBOLS = 17,
+    SUP_FRAME_REPAIR_SUMS = 18,
+    SUP_FRAME_REPAIR_FETCH = 19,
+    SUP_FRAME_REPAIR_RECORDS = 20
 };
 const char *sup_frame_type_name(unsigned type); /* "HELLO" …, "unknown" */
 

@@ -1,5 +1,6 @@
 #include "codec/mesh_msg.h"
 
+#include "codec/mesh_repair_pb.h"
 #include "codec/pb_arena.h"
 #include "codec/value.h"
 #include "mesh.pb-c.h"
@@ -179,6 +180,8 @@ static int encode_heartbeat(const struct sup_heartbeat *h, struct sup_pb_arena *
     pb.echo_mono_ns = h->echo_mono_ns;
     pb.echo_held_us = h->echo_held_us;
     pb.incarnation = h->incarnation;
+    if (h->has_root)
+        pb.root = pb_bytes(sup_slice_of(h->root, sizeof(h->root)));
     int rc = put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
     return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
 }
@@ -242,6 +245,12 @@ int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, 
         return encode_pull(msg, &m->arena, out, err);
     case SUP_FRAME_MUTATIONS:
         return encode_mutations(&msg->u.mutations, &m->arena, out, err);
+    case SUP_FRAME_REPAIR_ASK:
+    case SUP_FRAME_REPAIR_SYMBOLS:
+    case SUP_FRAME_REPAIR_SUMS:
+    case SUP_FRAME_REPAIR_FETCH:
+    case SUP_FRAME_REPAIR_RECORDS:
+        return sup_mesh_repair_encode(msg->type, &msg->u.repair, &m->arena, out, err);
     }
     return bad(err, "message type");
 }
@@ -319,6 +328,11 @@ static int decode_heartbeat(const Supsync__Mesh__Heartbeat *pb, struct sup_heart
     out->echo_mono_ns = pb->echo_mono_ns;
     out->echo_held_us = pb->echo_held_us;
     out->incarnation = pb->incarnation;
+    out->has_root = pb->root.len == sizeof(out->root);
+    if (pb->root.len != 0 && !out->has_root)
+        return damaged(err, "root");
+    if (out->has_root)
+        memcpy(out->root, pb->root.data, sizeof(out->root));
     return get_vv(pb->n_vv, pb->vv, &out->vv, err);
 }
 
@@ -376,6 +390,12 @@ static int decode_into(ProtobufCMessage *pb, struct sup_pb_arena *a, struct sup_
     }
     case SUP_FRAME_MUTATIONS:
         return decode_mutations((Supsync__Mesh__Mutations *)pb, a, &out->u.mutations, err);
+    case SUP_FRAME_REPAIR_ASK:
+    case SUP_FRAME_REPAIR_SYMBOLS:
+    case SUP_FRAME_REPAIR_SUMS:
+    case SUP_FRAME_REPAIR_FETCH:
+    case SUP_FRAME_REPAIR_RECORDS:
+        return sup_mesh_repair_decode(out->type, pb, a, &out->u.repair, err);
     }
     return sup_err_set(err, SUP_EBUG, "message type without a decoder");
 }
@@ -398,7 +418,7 @@ static const ProtobufCMessageDescriptor *descriptor(unsigned type)
     case SUP_FRAME_MUTATIONS:
         return &supsync__mesh__mutations__descriptor;
     default:
-        return NULL;
+        return sup_mesh_repair_descriptor(type);
     }
 }
 

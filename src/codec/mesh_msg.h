@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "codec/frame.h"
+#include "codec/mesh_repair.h"
 #include "model/decision.h"
 #include "model/vv.h"
 
@@ -62,6 +63,8 @@ struct sup_heartbeat {
     uint64_t echo_held_us;
     uint64_t incarnation;
     struct sup_vv vv;
+    uint8_t root[SUP_REPAIR_ROOT_SIZE];
+    bool has_root;
 };
 
 struct sup_pull { /* PULL and ACK */
@@ -84,6 +87,7 @@ struct sup_mesh_msg {
         struct sup_heartbeat heartbeat;
         struct sup_pull pull; /* PULL, ACK */
         struct sup_mutations mutations;
+        struct sup_repair_msg repair; /* REPAIR_… */
     } u;
 };
 

@@ -165,6 +165,8 @@ void sup_session_heartbeat(struct sup_session *s, struct sup_heartbeat *out)
     int64_t now_ns = sup_mono_ns();
 
     memset(out, 0, sizeof(*out));
+    if (s->local->root)
+        out->has_root = s->local->root(s->local->arg, out->root);
     s->local->state(s->local->arg, &out->incarnation, &out->vv);
     out->wall_ms = sup_wall_ms();
     out->mono_ns = (uint64_t)now_ns;
@@ -203,6 +205,10 @@ static void take_heartbeat(struct sup_session *s, const struct sup_heartbeat *h)
     s->peer_mono_at_ns = now_ns;
     s->incarnation = h->incarnation;
     s->vv = h->vv;
+    memcpy(s->root, h->root, sizeof(s->root));
+    s->has_root = h->has_root;
+    if (h->has_root)
+        s->roots_heard++;
     if (measure(h, now_ns, wall_ms, &sample))
         s->samples[s->n_samples++ % RTT_SAMPLES] = sample;
     pthread_mutex_unlock(&s->state_mutex);
@@ -266,6 +272,11 @@ static int dispatch(struct sup_session *s, const struct sup_frame *frame, struct
     case SUP_FRAME_PULL:
     case SUP_FRAME_MUTATIONS:
     case SUP_FRAME_ACK:
+    case SUP_FRAME_REPAIR_ASK:
+    case SUP_FRAME_REPAIR_SYMBOLS:
+    case SUP_FRAME_REPAIR_SUMS:
+    case SUP_FRAME_REPAIR_FETCH:
+    case SUP_FRAME_REPAIR_RECORDS:
         return SUP_OK;
     }
     return sup_err_set(err, SUP_EBUG, "message type without a handler");
@@ -335,5 +346,8 @@ void sup_session_stats(struct sup_session *s, struct sup_session_stats *out)
     out->opened_mono_ms = s->opened_ms;
     out->incarnation = s->incarnation;
     out->vv = s->vv;
+    memcpy(out->root, s->root, sizeof(out->root));
+    out->has_root = s->has_root;
+    out->roots_heard = s->roots_heard;
     pthread_mutex_unlock(&s->state_mutex);
 }

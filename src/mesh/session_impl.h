@@ -36,6 +36,9 @@ struct sup_session {
     int64_t opened_ms;
     uint64_t incarnation;
     struct sup_vv vv;
+    uint8_t root[SUP_REPAIR_ROOT_SIZE];
+    bool has_root;
+    uint64_t roots_heard;
 };
 
 /* --- hello.c --- */

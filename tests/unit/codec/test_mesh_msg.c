@@ -358,7 +358,7 @@ static void bad_bodies(void **state)
     static uint8_t many[SUP_FRAME_BODY_MAX];
 
     refuse_to_read(f, 0, SUP_SLICE_LIT(""), SUP_ENOTFOUND);
-    refuse_to_read(f, 16, SUP_SLICE_LIT(""), SUP_ENOTFOUND);
+    refuse_to_read(f, 21, SUP_SLICE_LIT(""), SUP_ENOTFOUND);
     refuse_to_read(f, SUP_FRAME_HELLO, SUP_SLICE_LIT(""), SUP_ECORRUPT);
     refuse_to_read(f, SUP_FRAME_MUTATIONS, SUP_SLICE_LIT(""), SUP_ECORRUPT);
     for (unsigned type = SUP_FRAME_HELLO; type <= SUP_FRAME_ACK; type++)
