@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -57,8 +58,8 @@ static int post_hello(struct sup_link *link, const struct sup_session_local *loc
     h->features = local->features;
     /* A name that is too long is cut here and refused by the encoder only if empty; the
      * configuration bounds both. */
-    (void)strncpy(h->cluster, local->cluster, SUP_MESH_NAME_MAX);
-    (void)strncpy(h->node, local->node, SUP_MESH_NAME_MAX);
+    sup_text_copy(h->cluster, sizeof(h->cluster), local->cluster);
+    sup_text_copy(h->node, sizeof(h->node), local->node);
     h->node_id = local->node_id;
     h->drift_limit_ms = local->drift_limit_ms;
     h->key_check = local->key_check;
@@ -141,7 +142,7 @@ static void refuse(struct sup_link *link, enum sup_refusal why, const char *reas
         return;
     msg->type = SUP_FRAME_REFUSE;
     msg->u.goodbye.code = why;
-    (void)strncpy(msg->u.goodbye.reason, reason, SUP_MESH_REASON_MAX);
+    sup_text_copy(msg->u.goodbye.reason, sizeof(msg->u.goodbye.reason), reason);
     if (post(link, msg, NULL) == SUP_OK)
         (void)sup_link_flush(link, REFUSE_LINGER_MS);
     while ((left = deadline - sup_mono_ms()) > 0 &&

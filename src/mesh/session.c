@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/thread.h"
 
 #include <stdlib.h>
@@ -98,7 +99,7 @@ static void post_goodbye(struct sup_session *s, enum sup_frame_type type, unsign
         return;
     msg->type = type;
     msg->u.goodbye.code = code;
-    (void)strncpy(msg->u.goodbye.reason, reason, SUP_MESH_REASON_MAX);
+    sup_text_copy(msg->u.goodbye.reason, sizeof(msg->u.goodbye.reason), reason);
     (void)sup_session_post(s, msg);
     free(msg);
 }
