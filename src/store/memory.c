@@ -2,6 +2,7 @@
  */
 #include "store/memory.h"
 
+#include "store/meta.h"
 #include "store/ops.h"
 #include "store/tree.h"
 
@@ -426,6 +427,20 @@ int sup_store_memory_clone(struct sup_store *s, struct sup_store **out, struct s
     pthread_mutex_unlock(&m->mutex);
     *out = &clone->base;
     return SUP_OK;
+}
+
+int sup_store_memory_set_ids(struct sup_store *s, uint64_t node_id, uint64_t incarnation,
+                             struct sup_err *err)
+{
+    if (s->ops != &memory_ops)
+        return sup_err_set(err, SUP_EINPUT, "only a store in memory takes other ids");
+    struct sup_txn *t = sup_txn_begin(s);
+    if (t == NULL)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    s->node_id = node_id;
+    sup_meta_put_u64(t, SUP_META_NODE_ID, node_id);
+    sup_meta_put_u64(t, SUP_META_INCARNATION, incarnation);
+    return sup_txn_commit(t, true, err);
 }
 
 void sup_store_memory_fail_commits(struct sup_store *s, int code)

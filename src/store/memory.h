@@ -12,6 +12,9 @@ void sup_store_memory_crash(struct sup_store *s);
 /* A store with the same contents and identity: what restoring an old copy of the directory gives.
  * The caller closes it. */
 int sup_store_memory_clone(struct sup_store *s, struct sup_store **out, struct sup_err *err);
+/* Gives a new store the ids of the caller's choice, so that a simulation is the same each time. */
+int sup_store_memory_set_ids(struct sup_store *s, uint64_t node_id, uint64_t incarnation,
+                             struct sup_err *err);
 /* From now on each commit fails with code, until called with SUP_OK. */
 void sup_store_memory_fail_commits(struct sup_store *s, int code);
 

@@ -1,0 +1,151 @@
+#include "core/replica_internal.h"
+
+#include <stdlib.h>
+
+#define TRIM_EVERY_MS 60000
+#define LOG_MAX       20000000U
+
+int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica **out,
+                    struct sup_err *err)
+{
+    struct sup_replica *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    r->opts = *opts;
+    if (r->opts.trim_every_ms == 0)
+        r->opts.trim_every_ms = TRIM_EVERY_MS;
+    if (r->opts.log_max == 0)
+        r->opts.log_max = LOG_MAX;
+    sup_rng_seed(&r->rng, opts->seed);
+    /* A tick may say two things of each peer and one or two of the node. */
+    r->room = 2 * opts->n_peers + 4;
+    r->peers = calloc(opts->n_peers > 0 ? opts->n_peers : 1, sizeof(*r->peers));
+    r->out.a = calloc(r->room, sizeof(*r->out.a));
+    if (!r->peers || !r->out.a) {
+        sup_replica_free(r);
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    }
+    *out = r;
+    return SUP_OK;
+}
+
+void sup_replica_free(struct sup_replica *r)
+{
+    if (!r)
+        return;
+    free(r->out.a);
+    free(r->peers);
+    free(r);
+}
+
+void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *has)
+{
+    sup_vv_copy(&r->peers[peer].has, has);
+}
+
+struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
+                                           enum sup_replica_action_type type)
+{
+    /* Full only by a mistake in the reckoning above: the last one is overwritten then. */
+    struct sup_replica_action *a = &r->out.a[r->out.n < r->room ? r->out.n++ : r->room - 1];
+
+    *a = (struct sup_replica_action){.type = type, .peer = peer, .text = ""};
+    return a;
+}
+
+/* Decides about an incarnation that this process found in its store (service/apply.h says why).
+ * Only what a peer says on the session that we dialled counts: there its name was verified. */
+static void judge_incarnation(const struct sup_replica_ctx *c, const struct sup_vv *theirs)
+{
+    struct sup_replica *r = c->r;
+    uint64_t own = c->self->incarnation;
+    bool all = true;
+
+    if (sup_vv_get(theirs, own) > sup_vv_get(&c->self->vv, own)) {
+        if (r->revoked != own) {
+            sup_replica_act(r, c->e->peer, SUP_ACT_REVOKE)->amount = own;
+            sup_replica_act(r, c->e->peer, SUP_ACT_ALARM)->text =
+                "this store is an old copy: a peer remembers decisions that it lost";
+        }
+        r->revoked = own;
+        return;
+    }
+    c->peer->confirmed = true;
+    for (size_t i = 0; i < r->opts.n_peers; i++)
+        all = all && r->peers[i].confirmed;
+    if (all && r->settled != own && r->revoked != own) {
+        r->settled = own;
+        sup_replica_act(r, c->e->peer, SUP_ACT_SETTLE)->amount = own;
+    }
+}
+
+static void tick(const struct sup_replica_ctx *c)
+{
+    struct sup_replica *r = c->r;
+    uint64_t own = c->self->incarnation;
+
+    if (r->opts.n_peers == 0 && r->settled != own) {
+        r->settled = own; /* with nobody to ask, nobody can have more of it */
+        sup_replica_act(r, 0, SUP_ACT_SETTLE)->amount = own;
+    }
+    for (size_t i = 0; i < r->opts.n_peers; i++)
+        sup_replica_pull_tick(c, i);
+    sup_replica_trim_tick(c);
+}
+
+struct sup_replica_actions *sup_replica_step(struct sup_replica *r, int64_t now_ms,
+                                             const struct sup_replica_self *self,
+                                             const struct sup_replica_event *e)
+{
+    struct sup_replica_ctx c = {.r = r, .self = self, .e = e, .now = now_ms};
+
+    r->out.n = 0;
+    r->out.n_ranges = 0;
+    if (e->type == SUP_EV_TICK) {
+        tick(&c);
+        return &r->out;
+    }
+    if (e->peer >= r->opts.n_peers)
+        return &r->out;
+    c.peer = &r->peers[e->peer];
+    switch (e->type) {
+    case SUP_EV_TICK:
+        break;
+    case SUP_EV_DIALED:
+    case SUP_EV_PEER_VV:
+        judge_incarnation(&c, e->vv);
+        sup_replica_pull_event(&c);
+        break;
+    case SUP_EV_DIAL_LOST:
+    case SUP_EV_MUTATIONS:
+    case SUP_EV_APPLIED:
+    case SUP_EV_REPAIRED:
+        sup_replica_pull_event(&c);
+        break;
+    case SUP_EV_ACCEPTED:
+    case SUP_EV_ACCEPT_LOST:
+    case SUP_EV_PULL:
+    case SUP_EV_ACK:
+    case SUP_EV_MAY_SEND:
+    case SUP_EV_FILLED:
+        sup_replica_serve_event(&c);
+        break;
+    }
+    return &r->out;
+}
+
+void sup_replica_peer(const struct sup_replica *r, size_t peer, struct sup_replica_peer_view *out)
+{
+    const struct sup_replica_peer *p = &r->peers[peer];
+
+    *out = (struct sup_replica_peer_view){
+        .has = &p->has,
+        .unacknowledged = p->pull.unacknowledged,
+        .quarantined = p->quarantined,
+        .stalls = p->stalls,
+        .gaps = p->gaps,
+        .needs_repair = p->needs_repair,
+        .confirmed = p->confirmed,
+    };
+}

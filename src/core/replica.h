@@ -1,0 +1,54 @@
+#ifndef SUP_CORE_REPLICA_H
+#define SUP_CORE_REPLICA_H
+
+#include "base/err.h"
+#include "core/replica_step.h"
+
+/* Replication as one pure step: an event, what is durable here and the time come in, actions come
+ * out. No I/O, no threads, no clock: whoever owns a replica (service/replicate.c, or the simulation
+ * of whole clusters in virtual time) carries the actions out.
+ *
+ * Each pair of nodes has two sessions, one dialled by each. On the session that it dialled a node
+ * pulls: it asks for all beyond its version vector, hands what comes to apply and acknowledges what
+ * became durable. On the session that it accepted it serves from its log. */
+
+/* Bytes of mutations under way to this node from one peer: more than a 200 ms path at 40 MB/s. */
+#define SUP_REPLICA_CREDIT (8U << 20)
+/* A message is sent when it holds so much: large enough for TLS records and zstd, small enough not
+ * to delay the first mutation of a burst. */
+#define SUP_REPLICA_MESSAGE_BYTES (128U << 10)
+/* A peer that says that it has what we lack, and for so long sends nothing of it, is stuck. */
+#define SUP_REPLICA_STALL_MS 30000
+
+struct sup_replica;
+
+struct sup_replica_options {
+    size_t n_peers;
+    uint64_t seed;         /* of the redial jitter */
+    int64_t trim_every_ms; /* 0 = 60 s */
+    uint64_t log_max;      /* mutations kept for absent peers; 0 = 20 million (about 4 GB) */
+};
+
+int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica **out,
+                    struct sup_err *err);
+void sup_replica_free(struct sup_replica *r);
+
+/* What a peer was known to have when this process started. */
+void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *has);
+
+/* One thread at a time. self and what the event points to are looked at during the call only. The
+ * result belongs to r. */
+struct sup_replica_actions *sup_replica_step(struct sup_replica *r, int64_t now_ms,
+                                             const struct sup_replica_self *self,
+                                             const struct sup_replica_event *e);
+
+struct sup_replica_peer_view {
+    const struct sup_vv *has; /* what the peer last said that it has */
+    uint64_t unacknowledged;  /* bytes received on the dialled session and not yet durable */
+    uint64_t quarantined, stalls, gaps;
+    bool needs_repair; /* the log does not reach back to what the peer has */
+    bool confirmed;    /* had no more of our incarnation than we did */
+};
+void sup_replica_peer(const struct sup_replica *r, size_t peer, struct sup_replica_peer_view *out);
+
+#endif

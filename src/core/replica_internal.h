@@ -1,0 +1,78 @@
+#ifndef SUP_CORE_REPLICA_INTERNAL_H
+#define SUP_CORE_REPLICA_INTERNAL_H
+
+#include "base/random.h"
+#include "core/replica.h"
+
+/* Shared by replica*.c only. */
+
+/* The side that dialled and pulls. */
+struct sup_replica_pull {
+    bool up;
+    uint64_t session;
+    struct sup_vv expect;    /* the peer's next mutation of X is expect[X] + 1 */
+    uint64_t unacknowledged; /* bytes received and not yet durable */
+    size_t jobs;             /* SUBMITs of this session that have not come back */
+    bool repairing;
+    /* The oldest thing that the peer has and we lack: does it come? */
+    uint64_t watched;
+    uint64_t watched_seq; /* what we had of it */
+    int64_t watched_ms;   /* since when */
+    unsigned attempt;     /* failed dials in a row */
+    uint64_t stalls;      /* in a row, over sessions; decides between redialling and repair */
+};
+
+/* The side that accepted and serves. */
+struct sup_replica_serve {
+    bool up;
+    bool pulled;
+    uint64_t session;
+    struct sup_vv sent;  /* what the peer has or is on its way to it */
+    uint64_t generation; /* of sent: a PULL replaces it */
+    uint64_t credit;
+    size_t next; /* where in the version vector the next message begins: each origin has its turn */
+    bool behind; /* said once a session */
+};
+
+struct sup_replica_peer {
+    struct sup_replica_pull pull;
+    struct sup_replica_serve serve;
+    struct sup_vv has;
+    bool confirmed;
+    bool needs_repair;
+    uint64_t quarantined, stalls, gaps;
+};
+
+struct sup_replica {
+    struct sup_replica_options opts;
+    struct sup_rng rng;
+    struct sup_replica_peer *peers;
+    int64_t trim_at_ms;
+    uint64_t settled; /* incarnations that were decided about */
+    uint64_t revoked;
+    struct sup_replica_actions out;
+    size_t room; /* of out.a */
+};
+
+/* One step's context. */
+struct sup_replica_ctx {
+    struct sup_replica *r;
+    struct sup_replica_peer *peer; /* the event's */
+    const struct sup_replica_self *self;
+    const struct sup_replica_event *e;
+    int64_t now;
+};
+
+/* The action to fill in, for the given peer; room for it is certain. */
+struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
+                                           enum sup_replica_action_type type);
+
+/* replica_pull.c */
+void sup_replica_pull_event(const struct sup_replica_ctx *c);
+void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer);
+/* replica_serve.c */
+void sup_replica_serve_event(const struct sup_replica_ctx *c);
+/* replica_trim.c */
+void sup_replica_trim_tick(const struct sup_replica_ctx *c);
+
+#endif

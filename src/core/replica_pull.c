@@ -1,0 +1,216 @@
+/* The pulling half of a replica. */
+#include "codec/mesh_msg.h"
+#include "core/replica_internal.h"
+
+/* Redialling: full jitter, 100 ms … 10 s. A session shorter than STABLE_MS counts as a failed
+ * attempt, or a peer that accepts and closes would be dialled without pause. */
+#define REDIAL_BASE_MS   100
+#define REDIAL_CAP_MS    10000
+#define STABLE_MS        250
+#define ATTEMPTS_COUNTED 16 /* the cap is reached long before */
+
+static void close_dialed(struct sup_replica *r, size_t peer, unsigned refusal, const char *text)
+{
+    struct sup_replica_action *a = sup_replica_act(r, peer, SUP_ACT_CLOSE_DIALED);
+
+    a->session = r->peers[peer].pull.session;
+    a->refusal = refusal;
+    a->text = text;
+    r->peers[peer].pull.up = false;
+}
+
+/* Chooses what to watch next: something that the peer has and we lack. */
+static void watch(struct sup_replica_peer *p, const struct sup_replica_self *self, int64_t now)
+{
+    struct sup_replica_pull *u = &p->pull;
+
+    u->watched = 0;
+    u->watched_ms = now;
+    for (size_t i = 0; i < p->has.n; i++) {
+        uint64_t mine = sup_vv_get(&self->vv, p->has.e[i].incarnation);
+        if (p->has.e[i].seq > mine) {
+            u->watched = p->has.e[i].incarnation;
+            u->watched_seq = mine;
+            return;
+        }
+    }
+}
+
+static void dialed(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+    struct sup_replica_action *a;
+
+    u->up = true;
+    u->session = c->e->session;
+    u->unacknowledged = 0;
+    u->jobs = 0;
+    u->repairing = false;
+    sup_vv_copy(&u->expect, &c->self->vv);
+    sup_vv_copy(&c->peer->has, c->e->vv);
+    watch(c->peer, c->self, c->now);
+    a = sup_replica_act(c->r, c->e->peer, SUP_ACT_PULL);
+    a->session = u->session;
+    a->amount = SUP_REPLICA_CREDIT;
+}
+
+static void dial_lost(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+
+    u->up = false;
+    if (c->e->lived_ms >= STABLE_MS)
+        u->attempt = 0;
+    sup_replica_act(c->r, c->e->peer, SUP_ACT_DIAL)->amount =
+        (uint64_t)sup_backoff_ms(&c->r->rng, REDIAL_BASE_MS, REDIAL_CAP_MS, u->attempt);
+    if (u->attempt < ATTEMPTS_COUNTED)
+        u->attempt++;
+}
+
+/* Every mutation continues its incarnation, or repeats what came before. */
+static bool in_sequence(struct sup_vv *expect, const struct sup_mutation *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t have = sup_vv_get(expect, m[i].incarnation);
+        if (m[i].seq > have + 1 || m[i].seq == 0)
+            return false;
+        if (sup_vv_raise(expect, m[i].incarnation, m[i].seq) != SUP_OK)
+            return false;
+    }
+    return true;
+}
+
+static void mutations(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+    struct sup_replica_action *a;
+
+    /* What other sessions brought meanwhile is no gap. */
+    if (sup_vv_merge(&u->expect, &c->self->vv) != SUP_OK ||
+        !in_sequence(&u->expect, c->e->m, c->e->n)) {
+        c->peer->gaps++;
+        close_dialed(c->r, c->e->peer, SUP_REFUSED_PROTOCOL, "gap in the mutations");
+        return;
+    }
+    u->unacknowledged += c->e->cost;
+    /* One message may overdraw the credit. */
+    if (u->unacknowledged > SUP_REPLICA_CREDIT + SUP_FRAME_BODY_MAX) {
+        close_dialed(c->r, c->e->peer, SUP_REFUSED_PROTOCOL, "more mutations than credit");
+        return;
+    }
+    u->jobs++;
+    a = sup_replica_act(c->r, c->e->peer, SUP_ACT_SUBMIT);
+    a->session = u->session;
+    a->amount = c->e->cost;
+}
+
+static void applied(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+    struct sup_replica_action *a;
+
+    c->peer->quarantined += c->e->n;
+    if (c->e->n > 0)
+        sup_replica_act(c->r, c->e->peer, SUP_ACT_ALARM)->text =
+            "mutations from the future are quarantined";
+    if (!u->up || u->session != c->e->session)
+        return;
+    u->jobs -= u->jobs > 0;
+    u->unacknowledged -= c->e->cost < u->unacknowledged ? c->e->cost : u->unacknowledged;
+    if (c->e->code != SUP_OK) {
+        close_dialed(c->r, c->e->peer, SUP_REFUSED_OTHER, "mutations could not be applied");
+        return;
+    }
+    a = sup_replica_act(c->r, c->e->peer, SUP_ACT_ACK);
+    a->session = u->session;
+    a->amount = c->e->cost;
+}
+
+static void repaired(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+    struct sup_replica_action *a;
+
+    if (!u->up || u->session != c->e->session)
+        return;
+    u->repairing = false;
+    u->watched_ms = c->now;
+    if (c->e->code != SUP_OK)
+        return;
+    /* The server's log reaches what we have now: it may go on from there. */
+    a = sup_replica_act(c->r, c->e->peer, SUP_ACT_ACK);
+    a->session = u->session;
+}
+
+static void lost(const struct sup_replica_ctx *c)
+{
+    if (c->e->session == c->peer->pull.session || !c->peer->pull.up)
+        dial_lost(c);
+}
+
+void sup_replica_pull_event(const struct sup_replica_ctx *c)
+{
+    const struct sup_replica_pull *u = &c->peer->pull;
+    bool present = u->up && u->session == c->e->session;
+
+    switch ((int)c->e->type) {
+    case SUP_EV_DIALED:
+        dialed(c);
+        break;
+    case SUP_EV_DIAL_LOST:
+        lost(c);
+        break;
+    case SUP_EV_PEER_VV:
+        if (present)
+            sup_vv_copy(&c->peer->has, c->e->vv);
+        break;
+    case SUP_EV_MUTATIONS:
+        if (present)
+            mutations(c);
+        break;
+    case SUP_EV_APPLIED:
+        applied(c);
+        break;
+    case SUP_EV_REPAIRED:
+        repaired(c);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A stalled session is dialled again first: a message may have been lost in a way that nobody
+ * noticed. If it stalls again the peer's log does not reach back to us. */
+static void stalled(struct sup_replica *r, size_t peer, int64_t now)
+{
+    struct sup_replica_peer *p = &r->peers[peer];
+    struct sup_replica_action *a;
+
+    p->stalls++;
+    p->pull.stalls++;
+    p->pull.watched_ms = now;
+    if (p->pull.stalls % 2 == 1 || p->pull.repairing) {
+        close_dialed(r, peer, SUP_REFUSED_OTHER, "stalled: sends nothing of what it has");
+        return;
+    }
+    p->pull.repairing = true;
+    a = sup_replica_act(r, peer, SUP_ACT_REPAIR);
+    a->session = p->pull.session;
+}
+
+void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
+{
+    struct sup_replica_peer *p = &c->r->peers[peer];
+    struct sup_replica_pull *u = &p->pull;
+    bool moved;
+
+    if (!u->up)
+        return;
+    moved = u->watched != 0 && sup_vv_get(&c->self->vv, u->watched) > u->watched_seq;
+    if (u->watched == 0 || moved)
+        watch(p, c->self, c->now);
+    if (moved || sup_vv_covers(&c->self->vv, &p->has))
+        u->stalls = 0;
+    if (u->watched != 0 && u->jobs == 0 && c->now - u->watched_ms >= SUP_REPLICA_STALL_MS)
+        stalled(c->r, peer, c->now);
+}

@@ -1,0 +1,150 @@
+/* The serving half of a replica. */
+#include "codec/mesh_msg.h"
+#include "core/replica_internal.h"
+
+static bool has_floor(const struct sup_vv *has, const struct sup_replica_self *self)
+{
+    return sup_vv_covers(has, &self->floor);
+}
+
+static void accepted(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_serve *v = &c->peer->serve;
+
+    v->up = true;
+    v->pulled = false;
+    v->behind = false;
+    v->session = c->e->session;
+    v->credit = 0;
+    v->generation++;
+    if (c->e->vv)
+        sup_vv_copy(&c->peer->has, c->e->vv);
+}
+
+static void pull(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_serve *v = &c->peer->serve;
+
+    sup_vv_copy(&v->sent, c->e->vv);
+    sup_vv_copy(&c->peer->has, c->e->vv);
+    v->credit = c->e->cost < SUP_REPLICA_CREDIT ? c->e->cost : SUP_REPLICA_CREDIT;
+    v->generation++;
+    v->pulled = true;
+    v->behind = false;
+    c->peer->needs_repair = !has_floor(&c->peer->has, c->self);
+}
+
+static void refuse(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_action *a = sup_replica_act(c->r, c->e->peer, SUP_ACT_CLOSE_ACCEPTED);
+
+    a->session = c->e->session;
+    a->refusal = SUP_REFUSED_PROTOCOL;
+    a->text = "unexpected message";
+}
+
+static void ack(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_serve *v = &c->peer->serve;
+    uint64_t room = SUP_REPLICA_CREDIT - v->credit;
+
+    if (!v->pulled) {
+        refuse(c);
+        return;
+    }
+    /* It may have got the same from others meanwhile. */
+    if (sup_vv_merge(&v->sent, c->e->vv) != SUP_OK) {
+        refuse(c);
+        return;
+    }
+    sup_vv_copy(&c->peer->has, c->e->vv);
+    v->credit += c->e->cost < room ? c->e->cost : room;
+    c->peer->needs_repair = !has_floor(&c->peer->has, c->self);
+}
+
+/* Says once a session that the peer cannot be served from the log alone. */
+static void behind(const struct sup_replica_ctx *c)
+{
+    c->peer->needs_repair = true;
+    if (c->peer->serve.behind)
+        return;
+    c->peer->serve.behind = true;
+    sup_replica_act(c->r, c->e->peer, SUP_ACT_ALARM)->text =
+        "the peer lacks what was trimmed from the log: it needs a repair";
+}
+
+static void may_send(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_serve *v = &c->peer->serve;
+    struct sup_replica_actions *out = &c->r->out;
+    const struct sup_vv *mine = &c->self->vv;
+    size_t first = mine->n > 0 ? v->next % mine->n : 0;
+
+    if (!v->pulled || v->credit == 0)
+        return;
+    for (size_t k = 0; k < mine->n && out->n_ranges < SUP_REPLICA_RANGES_MAX; k++) {
+        size_t i = (first + k) % mine->n;
+        uint64_t incarnation = mine->e[i].incarnation;
+        uint64_t sent = sup_vv_get(&v->sent, incarnation);
+        if (sent >= mine->e[i].seq)
+            continue;
+        if (sent < sup_vv_get(&c->self->floor, incarnation)) {
+            behind(c);
+            continue;
+        }
+        out->ranges[out->n_ranges++] = (struct sup_replica_range){
+            .incarnation = incarnation, .from = sent + 1, .to = mine->e[i].seq};
+        v->next = i + 1;
+    }
+    if (out->n_ranges > 0) {
+        struct sup_replica_action *a = sup_replica_act(c->r, c->e->peer, SUP_ACT_FILL);
+        a->session = v->session;
+        a->generation = v->generation;
+        a->amount = v->credit < SUP_REPLICA_MESSAGE_BYTES ? v->credit : SUP_REPLICA_MESSAGE_BYTES;
+    }
+}
+
+static void filled(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_serve *v = &c->peer->serve;
+
+    if (c->e->generation != v->generation) /* a PULL came in between: what was read is not due */
+        return;
+    v->credit -= c->e->cost < v->credit ? c->e->cost : v->credit;
+    for (size_t i = 0; i < c->e->n; i++) {
+        if (sup_vv_raise(&v->sent, c->e->ranges[i].incarnation, c->e->ranges[i].to) != SUP_OK)
+            return;
+    }
+    sup_replica_act(c->r, c->e->peer, SUP_ACT_TRANSMIT)->session = v->session;
+}
+
+void sup_replica_serve_event(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_serve *v = &c->peer->serve;
+
+    if (c->e->type == SUP_EV_ACCEPTED) {
+        accepted(c);
+        return;
+    }
+    if (!v->up || v->session != c->e->session)
+        return;
+    switch ((int)c->e->type) {
+    case SUP_EV_ACCEPT_LOST:
+        v->up = false;
+        break;
+    case SUP_EV_PULL:
+        pull(c);
+        break;
+    case SUP_EV_ACK:
+        ack(c);
+        break;
+    case SUP_EV_MAY_SEND:
+        may_send(c);
+        break;
+    case SUP_EV_FILLED:
+        filled(c);
+        break;
+    default:
+        break;
+    }
+}
