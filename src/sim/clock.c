@@ -79,6 +79,18 @@ static bool parse_epoch(const char *s, int64_t *wall_ms)
     return true;
 }
 
+/* +HH:MM or -HH:MM */
+static bool parse_offset(const char *s, int64_t *offset_ms)
+{
+    struct tm tm = {0};
+    const char *end = *s == '+' || *s == '-' ? strptime(s + 1, "%H:%M", &tm) : NULL;
+    if (!end || *end)
+        return false;
+    int64_t ms = ((int64_t)tm.tm_hour * 60 + tm.tm_min) * 60000;
+    *offset_ms = *s == '+' ? ms : -ms;
+    return true;
+}
+
 bool sim_time_parse(const char *s, int64_t *wall_ms)
 {
     struct tm tm = {0};
@@ -91,14 +103,10 @@ bool sim_time_parse(const char *s, int64_t *wall_ms)
         for (p++; *p >= '0' && *p <= '9'; p++, scale /= 10)
             ms += (*p - '0') * scale;
     }
-    unsigned hours = 0, minutes = 0;
-    if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2u:%2u", &hours, &minutes) == 2) {
-        int64_t offset = (int64_t)(hours * 60 + minutes) * 60000;
-        ms += *p == '+' ? -offset : offset;
-    } else if (*p && strcmp(p, "Z") != 0) {
+    int64_t offset = 0;
+    if (*p && strcmp(p, "Z") != 0 && !parse_offset(p, &offset))
         return false;
-    }
-    *wall_ms = ms;
+    *wall_ms = ms - offset;
     return true;
 }
 

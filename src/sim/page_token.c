@@ -35,15 +35,14 @@ static bool read_plain(const struct sim_request *r, const char *text, uint32_t q
                        uint64_t *seq)
 {
     char fields[80], mac[65];
-    uint32_t hash;
-    uint64_t epoch, made;
+    uint64_t hash, epoch, made;
     const size_t n = 16 + 8 + 16 + 16;
     memcpy(fields, text, n);
     fields[n] = 0;
     mac_of(r, fields, mac);
-    if (strcmp(mac, text + n) != 0 ||
-        sscanf(fields, "%16" SCNx64 "%8" SCNx32 "%16" SCNx64 "%16" SCNx64, seq, &hash, &epoch,
-               &made) != 4)
+    if (strcmp(mac, text + n) != 0 || !sim_parse_hex(fields, 16, seq) ||
+        !sim_parse_hex(fields + 16, 8, &hash) || !sim_parse_hex(fields + 24, 16, &epoch) ||
+        !sim_parse_hex(fields + 40, 16, &made))
         return false;
     int64_t ttl = r->sim->options.token_ttl_ms;
     return hash == query_hash && epoch == atomic_load(&r->region->token_epoch) &&

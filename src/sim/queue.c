@@ -204,7 +204,7 @@ static enum sim_handle_result find_handle(struct sim_queue *q, const char *handl
     *out = NULL;
     bool ok = strncmp(handle, "AQEB", 4) == 0 &&
               sim_base64_decode(&plain, handle + 4, strlen(handle + 4)) && plain.len == 32 &&
-              sscanf(plain.data, "%16" SCNx64 "%16" SCNx64, &number, &random) == 2;
+              sim_parse_hex(plain.data, 16, &number) && sim_parse_hex(plain.data + 16, 16, &random);
     sim_buf_fini(&plain);
     if (!ok)
         return SIM_HANDLE_INVALID;

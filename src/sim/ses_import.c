@@ -58,7 +58,7 @@ static bool read_job(struct sim_request *r, struct sim_import_job *job)
         sim_ses_bad(r, "SuppressionListImportAction is PUT or DELETE.");
     else if (!sim_account_production(&r->region->account))
         sim_ses_bad(r, "This operation is not available while your account is in the sandbox.");
-    if (r->reply.is_error)
+    if (r->reply.is_error || !url || !format || !action)
         return false;
     job->s3_url = sim_strdup(url);
     job->json = strcmp(format, "JSON") == 0;

@@ -185,6 +185,18 @@ bool sim_parse_i64(const char *s, int64_t *out)
     return true;
 }
 
+bool sim_parse_hex(const char *s, unsigned digits, uint64_t *out)
+{
+    *out = 0;
+    for (unsigned i = 0; i < digits; i++) {
+        int v = nibble(s[i]);
+        if (v < 0)
+            return false;
+        *out = *out << 4 | (uint64_t)v;
+    }
+    return true;
+}
+
 void sim_pairs_parse(struct sim_pairs *p, const char *s, size_t n, bool plus_is_space)
 {
     const char *end = s + n;

@@ -30,6 +30,9 @@ bool sim_utf8_valid(const char *s, size_t n);
 /* Decimal digits, nothing else but one leading '-'. */
 bool sim_parse_i64(const char *s, int64_t *out);
 
+/* Exactly so many (at most 16) hexadecimal digits; what follows is not looked at. */
+bool sim_parse_hex(const char *s, unsigned digits, uint64_t *out);
+
 /* Name/value pairs of a query string or a form body, decoded, in their order. */
 struct sim_pair {
     char *name;

@@ -4,6 +4,7 @@ import http.client
 import json
 import random
 import time
+import urllib.parse
 
 import boto3
 from botocore.config import Config
@@ -175,6 +176,25 @@ class Suppression(simtest.TestCase):
         self.assertEqual(sorted(late), ["b8@example.com", "b9@example.com"])
         self.assertEqual(len(self.list(StartDate=t + 2, EndDate=t + 4)[0]), 6)
         self.assertEqual(self.list(EndDate=t - 1)[0], [])
+
+
+    def test_dates_on_the_wire(self):
+        """StartDate in every form that a client might send: ISO with zone or offset, epoch."""
+        self.sim.control("PUT", "suppression",
+                         [{"EmailAddress": "a@example.com", "LastUpdateTime": 1700000000.5}])
+        for date, found in [("2023-11-14T22:13:20Z", 1), ("2023-11-14T22:13:20.5Z", 1),
+                            ("2023-11-14T22:13:20.501000Z", 0), ("2023-11-15T00:13:20+02:00", 1),
+                            ("2023-11-14T17:13:21-05:00", 0), ("1700000000", 1),
+                            ("1700000001.5", 0), ("yesterday", None), ("2023-11-14", None),
+                            ("2023-11-14T22:13:20+02", None)]:
+            with self.subTest(date):
+                path = ("/v2/email/suppression/addresses?StartDate="
+                        + urllib.parse.quote(date, safe=""))
+                status, _, body = self.sim.http("GET", path, headers=self.sim.signed("GET", path))
+                if found is None:
+                    self.assertEqual(status, 400)
+                else:
+                    self.assertEqual(len(json.loads(body)["SuppressedDestinationSummaries"]), found)
 
 
 class Account(simtest.TestCase):
