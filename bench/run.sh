@@ -31,7 +31,7 @@ run() {
 }
 run "$SUPSYNC_BIN/bench_parse" 2
 run "$SUPSYNC_BIN/bench_lookup" "$work/lookup" "$records"
-run "$SUPSYNC_BIN/bench_stream_echo"
+run "$SUPSYNC_BIN/bench_stream_echo" "$work/ca.pem" "$work/b.pem" "$work/b.key" b
 mkdir "$work/mesh"
 run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
     "$work/b.pem" "$work/b.key"

@@ -8,6 +8,9 @@
  *   closes once more.
  * - NNG's timers follow the wall clock: none are used.
  * - An abort of a TLS operation may do nothing: giving up means closing.
+ * - A dial may be called done while the connection is still being made: NNG adds the socket to
+ * epoll before it calls connect(2), and the hang-up that epoll reports for such a socket can be
+ * taken for the outcome. So the dial goes on until the socket has a peer.
  * - A TLS configuration without a server name checks the chain only. */
 
 #include "base/clock.h"
@@ -25,6 +28,11 @@
 #define PEER_TEXT_MAX 64
 /* While waiting for an operation to end after a close: how often the close is repeated. */
 #define RECLOSE_MS 100
+/* How long a dial that was called done too early may still take, and how often it is looked at:
+ * NNG tells nothing more of it. A refusal then looks like a connection that is still being made,
+ * so this is short. */
+#define CONNECT_MS      1000
+#define CONNECT_POLL_MS 5
 
 int sup_stream_code(int status)
 {
@@ -60,6 +68,24 @@ const char *sup_stream_text(int status)
     return status == NNG_ECRYPTO || status == NNG_EPEERAUTH
                ? "TLS: the peer's certificate or the handshake was not accepted"
                : nng_strerror(status);
+}
+
+/* What NNG promises: all that happened before an operation was posted is seen by its completion,
+ * and all that a completion did is seen after nng_aio_free. NNG keeps that with locks and counters
+ * of its own, into which ThreadSanitizer cannot see; these make it visible. */
+struct handover {
+    atomic_uint posted;
+    atomic_uint ended;
+};
+
+static void mark(atomic_uint *a)
+{
+    (void)atomic_fetch_add(a, 1);
+}
+
+static void see(atomic_uint *a)
+{
+    (void)atomic_load(a);
 }
 
 /* --- TLS --- */
@@ -115,17 +141,20 @@ struct op {
     bool pending; /* posted, not ended */
     bool done;    /* ended, result not taken */
     bool closed;
+    struct handover handover;
 };
 
 static void op_ended(void *arg)
 {
     struct op *o = arg;
 
+    see(&o->handover.posted);
     pthread_mutex_lock(&o->mutex);
     o->pending = false;
     o->done = true;
     pthread_cond_broadcast(&o->cond);
     pthread_mutex_unlock(&o->mutex);
+    mark(&o->handover.ended);
 }
 
 static int op_init(struct op *o)
@@ -145,6 +174,7 @@ static int op_init(struct op *o)
 static void op_fini(struct op *o)
 {
     nng_aio_free(o->aio);
+    see(&o->handover.ended);
     pthread_cond_destroy(&o->cond);
     pthread_mutex_destroy(&o->mutex);
 }
@@ -201,6 +231,7 @@ static bool op_begin(struct op *o)
     if (begin)
         o->pending = true;
     pthread_mutex_unlock(&o->mutex);
+    mark(&o->handover.posted);
     return begin;
 }
 
@@ -232,6 +263,7 @@ struct sup_stream {
     nng_aio *send;
     nng_aio *recv;
     struct sup_stream_events events;
+    struct handover handover;
     atomic_bool closed;
     bool tls;
     char peer[PEER_TEXT_MAX];
@@ -274,13 +306,19 @@ static int stream_new(nng_stream *nng, bool tls, struct sup_stream **out, struct
 static void sent(void *arg)
 {
     struct sup_stream *s = arg;
+
+    see(&s->handover.posted);
     s->events.sent(s->events.arg, nng_aio_result(s->send), nng_aio_count(s->send));
+    mark(&s->handover.ended);
 }
 
 static void received(void *arg)
 {
     struct sup_stream *s = arg;
+
+    see(&s->handover.posted);
     s->events.received(s->events.arg, nng_aio_result(s->recv), nng_aio_count(s->recv));
+    mark(&s->handover.ended);
 }
 
 int sup_stream_start(struct sup_stream *s, const struct sup_stream_events *events)
@@ -307,6 +345,7 @@ void sup_stream_send(struct sup_stream *s, const void *p, size_t n)
     nng_iov iov = {.iov_buf = (void *)(uintptr_t)p, .iov_len = n};
 
     (void)nng_aio_set_iov(s->send, 1, &iov);
+    mark(&s->handover.posted);
     nng_stream_send(s->nng, s->send);
     close_again(s);
 }
@@ -316,6 +355,7 @@ void sup_stream_recv(struct sup_stream *s, void *p, size_t n)
     nng_iov iov = {.iov_buf = p, .iov_len = n};
 
     (void)nng_aio_set_iov(s->recv, 1, &iov);
+    mark(&s->handover.posted);
     nng_stream_recv(s->nng, s->recv);
     close_again(s);
 }
@@ -334,6 +374,7 @@ void sup_stream_free(struct sup_stream *s)
         nng_aio_free(s->send);
     if (s->recv)
         nng_aio_free(s->recv);
+    see(&s->handover.ended);
     nng_stream_free(s->nng);
     free(s);
 }
@@ -553,6 +594,28 @@ static int dial(struct sup_dialer *d, nng_stream_dialer *nng, int64_t timeout_ms
                        d->url, (long long)timeout_ms);
 }
 
+/* NNG says that the stream is connected; waits until that is true (see the head of this file). */
+static int await_connected(struct sup_dialer *d, struct sup_stream *s, int64_t timeout_ms,
+                           struct sup_err *err)
+{
+    bool limited = timeout_ms < 0 || timeout_ms > CONNECT_MS;
+    int64_t deadline = sup_mono_ms() + (limited ? CONNECT_MS : timeout_ms);
+    int rc = SUP_OK;
+
+    pthread_mutex_lock(&d->dial.mutex);
+    while (rc == SUP_OK && sup_stream_is_gone(s)) {
+        if (d->dial.closed)
+            rc = sup_err_set(err, SUP_ECLOSED, "dialler closed");
+        else if (sup_mono_ms() >= deadline)
+            rc =
+                sup_err_set(err, limited ? SUP_EAGAIN : SUP_ETIMEDOUT, "%s: no connection", d->url);
+        else
+            (void)sup_cond_wait_ms(&d->dial.cond, &d->dial.mutex, CONNECT_POLL_MS);
+    }
+    pthread_mutex_unlock(&d->dial.mutex);
+    return rc;
+}
+
 int sup_stream_dial(struct sup_dialer *d, int64_t timeout_ms, struct sup_stream **out,
                     struct sup_err *err)
 {
@@ -571,6 +634,13 @@ int sup_stream_dial(struct sup_dialer *d, int64_t timeout_ms, struct sup_stream 
                      : sup_err_set(err, sup_stream_code(rv), "%s: %s", d->url, nng_strerror(rv));
     }
     nng_stream_dialer_free(nng);
+    if (rc != SUP_OK)
+        return rc;
+    rc = await_connected(d, *out, timeout_ms, err);
+    if (rc == SUP_OK)
+        peer_text((*out)->nng, (*out)->peer);
+    else
+        sup_stream_free(*out);
     return rc;
 }
 
