@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define SIGNATURE_BYTES 4096
 
 struct sup_sns_cert {
+    atomic_uint owners;
     X509 *leaf;
     STACK_OF(X509) * above; /* what came with it */
 };
@@ -73,8 +75,15 @@ static int cert_read(struct sup_slice bytes, bool der, struct sup_sns_cert **out
         sup_sns_cert_free(c);
         return sup_err_set(err, rc, rc == SUP_ENOMEM ? "out of memory" : "not a certificate");
     }
+    atomic_init(&c->owners, 1);
     *out = c;
     return SUP_OK;
+}
+
+struct sup_sns_cert *sup_sns_cert_ref(struct sup_sns_cert *c)
+{
+    atomic_fetch_add(&c->owners, 1);
+    return c;
 }
 
 int sup_sns_cert_read(struct sup_slice pem, struct sup_sns_cert **out, struct sup_err *err)
@@ -89,7 +98,8 @@ int sup_sns_issuer_read(struct sup_slice bytes, struct sup_sns_cert **out, struc
 
 void sup_sns_cert_free(struct sup_sns_cert *c)
 {
-    if (c == NULL)
+    /* 0 before it is complete. */
+    if (c == NULL || (atomic_load(&c->owners) > 0 && atomic_fetch_sub(&c->owners, 1) > 1))
         return;
     X509_free(c->leaf);
     sk_X509_pop_free(c->above, X509_free);

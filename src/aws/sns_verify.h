@@ -16,6 +16,8 @@ struct sup_sns_cert;
 
 /* Reads PEM: the signing certificate first, then perhaps those above it. SUP_EINPUT, SUP_ENOMEM. */
 int sup_sns_cert_read(struct sup_slice pem, struct sup_sns_cert **out, struct sup_err *err);
+/* Another owner; each calls free. Returns c. Any thread. */
+struct sup_sns_cert *sup_sns_cert_ref(struct sup_sns_cert *c);
 void sup_sns_cert_free(struct sup_sns_cert *c); /* NULL is fine */
 
 /* Is it in date at that time? SUP_EAUTH. */
