@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
+#include "service/sketch_keeper.h"
 #include "store/batch.h"
 #include "store/meta.h"
 
@@ -34,6 +35,7 @@ static int batch_begin(void *arg, struct sup_txn *t, struct sup_err *err)
     a->batch_ms = a->opts.wall_ms();
     state_copy(&a->before_batch, &a->now);
     a->outbox_touched = false;
+    a->n_changes = 0;
     return SUP_OK;
 }
 
@@ -89,6 +91,9 @@ static void batch_committed(void *arg, int code)
         state_copy(&a->now, &a->before_batch);
         return;
     }
+    /* Before the version vector says that it is all there. */
+    if (a->n_changes > 0)
+        sup_sketch_keeper_changed(a->opts.keeper, a->changes, a->n_changes);
     publish(a);
     if (a->outbox_touched && a->opts.outbox_changed)
         a->opts.outbox_changed(a->opts.arg);
@@ -247,6 +252,7 @@ void sup_apply_free(struct sup_apply *a)
     if (a->writer)
         sup_writer_free(a->writer);
     sup_mem_free(a->mem);
+    free(a->changes);
     sup_buf_fini(&a->value);
     sup_buf_fini(&a->scratch);
     sup_buf_fini(&a->encoded);
@@ -255,16 +261,28 @@ void sup_apply_free(struct sup_apply *a)
     free(a);
 }
 
+static void before_job(struct sup_apply *a)
+{
+    state_copy(&a->before_job, &a->now);
+    a->changes_before_job = a->n_changes;
+}
+
+static void take_back_job(struct sup_apply *a)
+{
+    state_copy(&a->now, &a->before_job);
+    a->n_changes = a->changes_before_job;
+}
+
 static int job_run(struct sup_job *job, struct sup_txn *t, struct sup_err *err)
 {
     struct sup_apply_job *j = (struct sup_apply_job *)job;
     struct sup_apply *a = j->apply;
     int rc;
 
-    state_copy(&a->before_job, &a->now);
+    before_job(a);
     rc = j->run(j, t, err);
     if (rc != SUP_OK)
-        state_copy(&a->now, &a->before_job);
+        take_back_job(a);
     return rc;
 }
 
@@ -314,10 +332,10 @@ static int call_run(void *arg, struct sup_txn *t, struct sup_err *err)
     struct sup_apply *a = c->apply;
     int rc;
 
-    state_copy(&a->before_job, &a->now);
+    before_job(a);
     rc = c->fn(a, t, c->arg, err);
     if (rc != SUP_OK)
-        state_copy(&a->now, &a->before_job);
+        take_back_job(a);
     return rc;
 }
 
@@ -343,6 +361,11 @@ const struct sup_hash_key *sup_apply_hash(const struct sup_apply *a)
 uint64_t sup_apply_node_id(const struct sup_apply *a)
 {
     return a->node_id;
+}
+
+struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a)
+{
+    return a->opts.keeper;
 }
 
 uint64_t sup_apply_incarnation(struct sup_apply *a)

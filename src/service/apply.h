@@ -15,6 +15,7 @@
  * entry. Nobody is acknowledged before the transaction is durable. */
 
 struct sup_apply;
+struct sup_sketch_keeper;
 
 struct sup_apply_options {
     struct sup_store *store; /* borrowed */
@@ -23,7 +24,9 @@ struct sup_apply_options {
     int64_t dedup_ttl_ms;
     int64_t (*wall_ms)(void);    /* NULL: the system's */
     uint64_t (*random_id)(void); /* NULL: the kernel's; never 0 */
-    bool threadless;             /* no writer thread: the caller runs sup_apply_batch */
+    /* Moved on with each commit; borrowed, made of this store and hash; NULL: no sketch is kept. */
+    struct sup_sketch_keeper *keeper;
+    bool threadless; /* no writer thread: the caller runs sup_apply_batch */
     /* On the writer thread after a commit that touched the outbox; may be NULL. */
     void (*outbox_changed)(void *arg);
     void *arg;
@@ -39,6 +42,7 @@ void sup_apply_free(struct sup_apply *a);
 struct sup_writer *sup_apply_writer(struct sup_apply *a); /* NULL when threadless */
 const struct sup_hash_key *sup_apply_hash(const struct sup_apply *a);
 uint64_t sup_apply_node_id(const struct sup_apply *a);
+struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a); /* or NULL */
 
 /* --- published state: what is durable; any thread --- */
 uint64_t sup_apply_incarnation(struct sup_apply *a);

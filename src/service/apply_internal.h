@@ -2,6 +2,7 @@
 #define SUP_SERVICE_APPLY_INTERNAL_H
 
 #include "base/thread.h"
+#include "core/sketch.h"
 #include "model/hlc.h"
 #include "service/apply_txn.h"
 
@@ -32,6 +33,9 @@ struct sup_apply {
     struct sup_vv written_floor;
     int64_t batch_ms;
     bool outbox_touched;
+    struct sup_sketch_change *changes; /* of records, for the sketch, when the commit succeeded */
+    size_t n_changes, changes_cap;
+    size_t changes_before_job;
     struct sup_mem *mem;
     struct sup_buf value;   /* last value read */
     struct sup_buf scratch; /* value being made */

@@ -1,10 +1,12 @@
 /* Merging decisions: the part of apply that runs inside the writer's transaction. */
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/utf8.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
+#include "service/sketch_keeper.h"
 
 #include <string.h>
 
@@ -89,13 +91,34 @@ static void log_overwrite(struct sup_slice key, enum sup_class cls,
     }
 }
 
+/* What the commit will have changed in the sketch. */
+static int note_change(struct sup_apply *a, struct sup_slice key,
+                       const struct sup_registers *before, const struct sup_registers *after,
+                       struct sup_err *err)
+{
+    struct sup_sketch_change *c;
+    const struct sup_sketch_keys *keys;
+
+    if (!a->opts.keeper)
+        return SUP_OK;
+    if (sup_array_grow((void **)&a->changes, &a->changes_cap, a->n_changes + 1,
+                       sizeof(*a->changes)) != SUP_OK)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    keys = sup_sketch_keeper_keys(a->opts.keeper);
+    c = &a->changes[a->n_changes++];
+    c->key = sup_hash64(&a->opts.hash, key);
+    c->before = sup_sketch_digest(keys, key, before);
+    c->after = sup_sketch_digest(keys, key, after);
+    return SUP_OK;
+}
+
 int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                     enum sup_class cls, const struct sup_register *reg,
                     const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err)
 {
     struct sup_record record;
     struct sup_register *current = &record.registers.r[cls - 1];
-    struct sup_register old;
+    struct sup_registers before;
     bool list_changes;
     int rc;
 
@@ -104,17 +127,19 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     rc = sup_apply_record(a, t, key, a->mem, &record, err);
     if (rc != SUP_OK && rc != SUP_ENOTFOUND)
         return rc;
-    old = *current;
+    before = record.registers;
     out->before = sup_registers_effective(&record.registers, a->batch_ms, NULL);
     out->merge = sup_register_merge(current, reg);
     out->after = sup_registers_effective(&record.registers, a->batch_ms, NULL);
     if (out->merge != SUP_MERGE_EQUAL)
         put_audit(t, key, cls, reg);
     if (out->merge == SUP_MERGE_REPLACED)
-        log_overwrite(key, cls, &old, reg);
+        log_overwrite(key, cls, &before.r[cls - 1], reg);
     if (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED) {
         put_expiry(t, key, reg);
         rc = put_record(a, t, key, &record, err);
+        if (rc == SUP_OK)
+            rc = note_change(a, key, &before, &record.registers, err);
         if (rc != SUP_OK)
             return rc;
     }
