@@ -5,7 +5,7 @@
  * - A TLS stream that failed while no operation was posted forgets the error, and an operation
  *   posted on it, or on a closed one, may never end; but closing ends all that are posted. So the
  *   owner watches for silence and asks sup_stream_is_gone, and an operation that raced with a close
- *   closes once more.
+ *   closes once more. On a TCP stream that was closed an operation may never end either.
  * - NNG's timers follow the wall clock: none are used.
  * - An abort of a TLS operation may do nothing: giving up means closing.
  * - A dial may be called done while the connection is still being made: NNG adds the socket to
@@ -331,12 +331,15 @@ int sup_stream_start(struct sup_stream *s, const struct sup_stream_events *event
     return SUP_OK;
 }
 
-/* Either this sees the flag, and closes behind the operation it posted; or the flag was set after
- * the operation was posted, and so is the close that follows it. */
-static void close_again(struct sup_stream *s)
+/* Either this sees the flag, and ends the operation it posted; or the flag was set after the
+ * operation was posted, and so is the close that follows it. A TLS stream ends its operations at
+ * every close; a TCP stream at the first one only, but there an abort works. */
+static void end_if_closed(struct sup_stream *s, nng_aio *aio)
 {
-    if (atomic_load(&s->closed))
-        nng_stream_close(s->nng);
+    if (!atomic_load(&s->closed))
+        return;
+    nng_stream_close(s->nng);
+    nng_aio_abort(aio, NNG_ECLOSED);
 }
 
 void sup_stream_send(struct sup_stream *s, const void *p, size_t n)
@@ -347,7 +350,7 @@ void sup_stream_send(struct sup_stream *s, const void *p, size_t n)
     (void)nng_aio_set_iov(s->send, 1, &iov);
     mark(&s->handover.posted);
     nng_stream_send(s->nng, s->send);
-    close_again(s);
+    end_if_closed(s, s->send);
 }
 
 void sup_stream_recv(struct sup_stream *s, void *p, size_t n)
@@ -357,7 +360,7 @@ void sup_stream_recv(struct sup_stream *s, void *p, size_t n)
     (void)nng_aio_set_iov(s->recv, 1, &iov);
     mark(&s->handover.posted);
     nng_stream_recv(s->nng, s->recv);
-    close_again(s);
+    end_if_closed(s, s->recv);
 }
 
 void sup_stream_close(struct sup_stream *s)

@@ -268,6 +268,52 @@ static void close_wakes_both_directions(void **state)
     }
 }
 
+struct racer {
+    struct sup_link *link;
+    bool sends;
+};
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    struct sup_buf f = frame_of(4, 50, 0);
+    struct sup_frame in;
+
+    if (r->sends) {
+        while (sup_link_send(r->link, sup_buf_slice(&f), 1000) == SUP_OK)
+            ;
+    } else {
+        while (sup_link_recv(r->link, 1000, &in, NULL) == SUP_OK)
+            ;
+    }
+    sup_buf_fini(&f);
+    return NULL;
+}
+
+/* Closing at any moment of any operation: each must end, or free would wait for ever. */
+static void close_races_with_operations(void **state)
+{
+    (void)state;
+    struct sup_rng rng;
+
+    sup_rng_seed(&rng, 7);
+    for (int i = 0; i < 300; i++) {
+        struct sup_link *l[2];
+        pthread_t t[4];
+        pair(i % 3 == 0, &l[0], &l[1]);
+        struct racer r[4] = {{l[0], true}, {l[0], false}, {l[1], true}, {l[1], false}};
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(sup_thread_start(&t[k], "race", race, &r[k]), SUP_OK);
+        (void)usleep((useconds_t)sup_rng_below(&rng, 3000));
+        sup_link_close(l[i % 2], SUP_ECLOSED, "closed");
+        sup_link_close(l[(i + 1) % 2], SUP_ECLOSED, "closed");
+        for (int k = 0; k < 4; k++)
+            (void)pthread_join(t[k], NULL);
+        sup_link_free(l[0]);
+        sup_link_free(l[1]);
+    }
+}
+
 /* What was sent before an orderly end arrives, then the end. */
 static void drain_delivers(void **state)
 {
@@ -548,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_full_link_takes_posts_and_keeps_its_frames),
         cmocka_unit_test(a_timeout_loses_nothing),
         cmocka_unit_test(close_wakes_both_directions),
+        cmocka_unit_test(close_races_with_operations),
         cmocka_unit_test(drain_delivers),
         cmocka_unit_test(silence_counts_only_while_listening),
         cmocka_unit_test(body_limit),
