@@ -81,7 +81,7 @@ static void assert_kept(struct world *w)
 
 struct op {
     struct sup_apply_job job;
-    struct sup_rng *rng;
+    struct sup_rng rng; /* its own: it runs on the writer's thread */
     bool fail;
     int code;
     bool finished;
@@ -106,8 +106,8 @@ static int op_run(struct sup_apply_job *j, struct sup_txn *t, struct sup_err *er
     struct op *o = (struct op *)j;
     int rc = SUP_OK;
 
-    for (size_t i = 1 + sup_rng_below(o->rng, 5); rc == SUP_OK && i > 0; i--)
-        rc = decide(j->apply, t, o->rng, err);
+    for (size_t i = 1 + sup_rng_below(&o->rng, 5); rc == SUP_OK && i > 0; i--)
+        rc = decide(j->apply, t, &o->rng, err);
     return rc == SUP_OK && o->fail ? sup_err_set(err, SUP_EINPUT, "on purpose") : rc;
 }
 
@@ -139,11 +139,12 @@ static void operations(struct world *w, struct sup_rng *r, size_t groups)
         bool broken = property_chance(r, 20);
         sup_store_memory_fail_commits(w->store, broken ? SUP_EIO : SUP_OK);
         for (size_t i = 0; i < GROUP; i++) {
-            ops[i] = (struct op){
-                .job = {.run = op_run, .done = op_done}, .rng = r, .fail = property_chance(r, 25)};
+            ops[i] = (struct op){.job = {.run = op_run, .done = op_done},
+                                 .fail = property_chance(r, 25)};
+            sup_rng_seed(&ops[i].rng, sup_rng_u64(r));
             assert_int_equal(sup_apply_submit(w->apply, &ops[i].job, -1), SUP_OK);
         }
-        /* r is the writer's until all are done: jobs are run in order. */
+        /* Jobs are run in order: then all are done. */
         (void)sup_apply_run(w->apply, nothing, NULL, NULL);
         for (size_t i = 0; i < GROUP; i++) {
             assert_true(__atomic_load_n(&ops[i].finished, __ATOMIC_ACQUIRE));
