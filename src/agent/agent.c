@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "http/server.h"
+#include "http/sns_listener.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ struct agent {
     const char *config_path;
     struct sup_config config;
     struct sup_httpd *http;
+    struct sup_sns_listener *sns; /* NULL without sns_http */
     struct sup_service *service;
 };
 
@@ -45,11 +47,11 @@ static void prepare_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* A later version will use these; to accept them without a word would be a lie. */
+/* A later version will use some of these; to accept them without a word would be a lie. */
 static void warn_unused(const struct sup_options *o)
 {
-    if (o->sns_http.listen[0] != '\0')
-        sup_log_warn("agent", "sns_http is configured, but this version does not serve it");
+    if (o->sns_http.test_signer[0] != '\0')
+        sup_log_warn("agent", "sns_http.test_signer is trusted: not for production");
     if (o->ses.import_bucket[0] != '\0')
         sup_log_warn("agent", "ses.import is configured, but this version makes no import jobs");
 }
@@ -160,6 +162,7 @@ static void drain(struct agent *a)
     sup_notify("STOPPING=1");
     if (sup_thread_start(&guard, "drain-guard", guard_drain, NULL) == SUP_OK)
         pthread_detach(guard);
+    sup_sns_listener_stop(a->sns);
     sup_httpd_stop(a->http);
     sup_service_stop(a->service);
 }
@@ -173,9 +176,13 @@ static int start(struct agent *a)
         sup_log_info("agent", "starting", SUP_S("version", SUPSYNC_VERSION), SUP_S("node", o->node),
                      SUP_S("region", o->region), SUP_S("socket", o->admin.socket),
                      SUP_I("port", sup_httpd_port(a->http)));
-        rc = sup_service_start(o, &a->service, &err);
+        rc = o->sns_http.listen[0] != '\0' ? sup_sns_listener_start(o, &a->sns, &err) : SUP_OK;
     }
+    if (rc == SUP_OK)
+        rc = sup_service_start(o, &a->service, &err);
     if (rc == SUP_OK) {
+        if (a->sns != NULL)
+            sup_sns_listener_attach(a->sns, a->service);
         sup_httpd_attach(a->http, a->service);
         return EXIT_CLEAN;
     }
@@ -204,8 +211,10 @@ int sup_agent_run(const char *config_path)
         drain(&a);
         sup_log_info("agent", "stopped");
     } else if (a.http != NULL) {
+        sup_sns_listener_stop(a.sns);
         sup_httpd_stop(a.http);
     }
+    sup_sns_listener_free(a.sns);
     sup_httpd_free(a.http);
     if (a.service != NULL)
         sup_service_free(a.service);

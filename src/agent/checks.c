@@ -146,6 +146,15 @@ bool sup_check_aws_url(const char *s)
     return split_url(s, "http://", host, &port, &path) && port != 0 && host_is_loopback(host);
 }
 
+bool sup_check_loopback_url(const char *s)
+{
+    char host[HOST_MAX + 1];
+    long port;
+    const char *path;
+    return split_url(s, "http://", host, &port, &path) && port > 0 && *path == '\0' &&
+           host_is_loopback(host);
+}
+
 bool sup_is_plain_mesh_url(const char *url)
 {
     return strncmp(url, "tcp://", 6) == 0;

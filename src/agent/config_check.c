@@ -58,7 +58,8 @@ static int check_sns(struct sup_reading *r)
     if (o->sns_http.n_topics == 0 && given(o->sns_http.listen))
         return sup_config_refuse(r, line_of(r, "sns_http.listen"), "sns_http.listen",
                                  "needs sns_http.topics beside it: name the topics to trust");
-    return SUP_OK;
+    return check_pair(r, o->sns_http.tls_cert, "sns_http.tls.cert", o->sns_http.tls_key,
+                      "sns_http.tls.key");
 }
 
 static int check_plain(struct sup_reading *r, const char *url, size_t line, const char *key,

@@ -61,6 +61,15 @@ const struct sup_key sup_schema[] = {
      .what = "topic ARNs such as arn:aws:sns:eu-west-1:123456789012:ses-events",
      .elem_size = sizeof(const char *), .count_offset = O(sns_http.n_topics)},
 
+    {"sns_http.tls.cert", SUP_KEY_FILE, O(sns_http.tls_cert), .def = ""},
+    {"sns_http.tls.key", SUP_KEY_FILE, O(sns_http.tls_key), .def = ""},
+    {"sns_http.max_age", SUP_KEY_DURATION, O(sns_http.max_age_ms), .def = "2h", .min = 60 * SECOND,
+     .max = 15 * DAY},
+    {"sns_http.issuers", SUP_KEY_FILE, O(sns_http.issuers), .def = ""},
+    {"sns_http.test_signer", SUP_KEY_STRING, O(sns_http.test_signer), .def = "",
+     .check = sup_check_loopback_url,
+     .what = "http://127.0.0.1:PORT of a local AWS; only for tests"},
+
     {"ses.mode", SUP_KEY_ENUM, O(ses.mode), .def = "enforce", .names = modes},
     {"ses.max_rps", SUP_KEY_NUMBER, O(ses.max_rps), .def = "1", .min = 0.01, .max = 1000},
     {"ses.scan_interval", SUP_KEY_DURATION, O(ses.scan_interval_ms), .def = "6h", .min = SECOND,

@@ -53,6 +53,7 @@ bool sup_check_host_port(const char *s);
 bool sup_check_aws_url(const char *s); /* https://, or http:// to this machine */
 bool sup_check_mesh_url(const char *s);
 bool sup_check_topic(const char *s);
+bool sup_check_loopback_url(const char *s);
 bool sup_check_bucket(const char *s);
 bool sup_check_prefix(const char *s);
 /* Is HOST in "HOST:PORT", or in a URL, this machine's loopback? */

@@ -19,7 +19,15 @@ struct item {
     size_t dedup_at, dedup_n;
     size_t spelling_at[SUP_VERDICT_SPELLINGS_MAX];
     size_t n_spellings;
+    size_t document;
     bool reversal;
+};
+
+struct document {
+    size_t offset;
+    size_t why_at;                /* a NUL-terminated text; 0 = none */
+    enum sup_event_outcome read;  /* before run, which may run on an aborted batch */
+    enum sup_event_outcome after; /* what is told */
 };
 
 struct sup_event_job {
@@ -29,6 +37,8 @@ struct sup_event_job {
     void *arg;
     struct item *items;
     size_t n, cap;
+    struct document *documents;
+    size_t n_documents, cap_documents;
     struct sup_buf bytes;
     struct sup_event_tally tally;
     struct sup_event_tally read; /* tally as it was before run, which may run on an aborted batch */
@@ -51,6 +61,7 @@ void sup_event_job_free(struct sup_event_job *j)
         return;
     sup_buf_fini(&j->bytes);
     free(j->items);
+    free(j->documents);
     free(j);
 }
 
@@ -94,6 +105,7 @@ static int add_item(struct sup_event_job *j, const struct sup_verdict *v,
                 keep(j, v->spellings[i], strlen(v->spellings[i]) + 1);
     }
     it->reversal = v->kind == SUP_VERDICT_CLEAR;
+    it->document = j->n_documents - 1;
     if (j->bytes.failed)
         return j->bytes.failed;
     j->n++;
@@ -134,43 +146,116 @@ static int take_event(struct sup_event_job *j, const struct sup_event *event,
     return rc;
 }
 
-int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
-                       struct sup_verdicts *verdicts, struct sup_slice body,
-                       const struct sup_classify_context *ctx, enum sup_cause cause,
-                       struct sup_err *err)
+static int add_document(struct sup_event_job *j, size_t offset)
+{
+    void *documents = j->documents;
+
+    if (j->n_documents > 0 && j->documents[j->n_documents - 1].offset == offset)
+        return SUP_OK;
+    if (sup_array_grow(&documents, &j->cap_documents, j->n_documents + 1, sizeof(*j->documents)) !=
+        SUP_OK)
+        return SUP_ENOMEM;
+    j->documents = documents;
+    j->documents[j->n_documents++] = (struct document){.offset = offset};
+    return SUP_OK;
+}
+
+static void refuse(struct sup_event_job *j, const char *why)
+{
+    struct document *d = &j->documents[j->n_documents - 1];
+
+    j->tally.unparsable++;
+    if (d->read == SUP_OUTCOME_REFUSED)
+        return;
+    d->read = SUP_OUTCOME_REFUSED;
+    d->why_at = keep(j, why, strlen(why) + 1);
+}
+
+static void begin(struct sup_event_job *j)
+{
+    j->n = 0;
+    j->n_documents = 0;
+    sup_buf_reset(&j->bytes);
+    sup_buf_add_byte(&j->bytes, 0); /* offset 0 is no text's */
+    memset(&j->tally, 0, sizeof(j->tally));
+}
+
+static void finish(struct sup_event_job *j)
+{
+    for (size_t i = 0; i < j->n_documents; i++)
+        j->documents[i].after = j->documents[i].read;
+    j->read = j->tally;
+}
+
+/* All events of what the reader was begun on. Returns the first error, goes on behind it. */
+static int read_all(struct sup_event_job *j, struct sup_event_reader *reader,
+                    struct sup_verdicts *verdicts, const struct sup_classify_context *ctx,
+                    enum sup_cause cause, struct sup_err *err)
 {
     struct sup_event event;
     struct sup_err one;
     int bad = SUP_OK;
     int rc;
 
-    j->n = 0;
-    sup_buf_reset(&j->bytes);
-    memset(&j->tally, 0, sizeof(j->tally));
-    sup_event_reader_begin(reader, body);
     while ((rc = sup_event_reader_next(reader, &event, &one)) != SUP_ENOTFOUND) {
+        if (add_document(j, sup_event_reader_offset(reader)) != SUP_OK)
+            return sup_err_set(err, SUP_ENOMEM, "out of memory");
         if (rc == SUP_OK) {
             rc = take_event(j, &event, verdicts, ctx, cause);
             if (rc == SUP_OK)
                 continue;
             sup_err_set(&one, rc, "cannot keep an event: %s", sup_code_name(rc));
-        } else {
-            j->tally.unparsable++;
+        } else if (rc != SUP_ENOMEM) {
+            refuse(j, one.msg);
         }
-        if (bad == SUP_OK) {
+        if (bad == SUP_OK || rc == SUP_ENOMEM) {
             bad = rc;
             sup_err_set(err, rc, "%s", one.msg);
         }
         if (rc == SUP_ENOMEM)
             break;
     }
-    j->read = j->tally;
     return bad;
+}
+
+int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
+                       struct sup_verdicts *verdicts, struct sup_slice body,
+                       const struct sup_classify_context *ctx, enum sup_cause cause,
+                       struct sup_err *err)
+{
+    begin(j);
+    sup_event_reader_begin(reader, body);
+    int rc = read_all(j, reader, verdicts, ctx, cause, err);
+    finish(j);
+    return rc;
+}
+
+int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *reader,
+                              struct sup_verdicts *verdicts, struct sup_slice body,
+                              const struct sup_classify_context *ctx, enum sup_cause cause,
+                              struct sup_err *err)
+{
+    begin(j);
+    sup_event_reader_begin_stream(reader, body);
+    int rc = read_all(j, reader, verdicts, ctx, cause, err);
+    finish(j);
+    if (j->bytes.failed)
+        return sup_err_set(err, j->bytes.failed, "too many events in one body");
+    return rc == SUP_ENOMEM ? rc : SUP_OK;
 }
 
 bool sup_event_job_empty(const struct sup_event_job *j)
 {
     return j->n == 0;
+}
+
+static enum sup_event_outcome outcome_of(const struct sup_applied *applied)
+{
+    if (applied->duplicate)
+        return SUP_OUTCOME_DUPLICATE;
+    if (applied->skipped)
+        return SUP_OUTCOME_NOTHING;
+    return applied->merge == SUP_MERGE_OLDER ? SUP_OUTCOME_OLDER : SUP_OUTCOME_DECIDED;
 }
 
 static void count(struct sup_event_tally *tally, const struct sup_applied *applied)
@@ -193,6 +278,8 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
     const uint8_t *b = j->bytes.p;
 
     j->tally = j->read;
+    for (size_t i = 0; i < j->n_documents; i++)
+        j->documents[i].after = j->documents[i].read;
     for (size_t i = 0; i < j->n; i++) {
         const struct item *it = &j->items[i];
         struct sup_applied applied;
@@ -209,6 +296,8 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
         if (rc != SUP_OK)
             return rc;
         count(&j->tally, &applied);
+        struct document *d = &j->documents[it->document];
+        d->after = outcome_of(&applied) > d->after ? outcome_of(&applied) : d->after;
     }
     return SUP_OK;
 }
@@ -238,4 +327,38 @@ int sup_event_job_submit(struct sup_event_job *j, void (*on_done)(void *arg, int
 const struct sup_event_tally *sup_event_job_tally(const struct sup_event_job *j)
 {
     return &j->tally;
+}
+
+size_t sup_event_job_documents(const struct sup_event_job *j)
+{
+    return j->n_documents;
+}
+
+struct sup_event_document sup_event_job_document(const struct sup_event_job *j, size_t i)
+{
+    const struct document *d = &j->documents[i];
+    bool told = d->after == SUP_OUTCOME_REFUSED && d->why_at > 0 && j->bytes.p != NULL;
+
+    return (struct sup_event_document){
+        .offset = d->offset,
+        .outcome = d->after,
+        .why = told ? (const char *)j->bytes.p + d->why_at : "",
+    };
+}
+
+const char *sup_event_outcome_name(enum sup_event_outcome o)
+{
+    switch (o) {
+    case SUP_OUTCOME_NOTHING:
+        return "nothing";
+    case SUP_OUTCOME_DUPLICATE:
+        return "duplicate";
+    case SUP_OUTCOME_OLDER:
+        return "older";
+    case SUP_OUTCOME_DECIDED:
+        return "decided";
+    case SUP_OUTCOME_REFUSED:
+        return "refused";
+    }
+    return "nothing";
 }

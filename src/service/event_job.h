@@ -23,6 +23,22 @@ struct sup_event_tally {
     uint64_t older; /* lost against a newer decision */
 };
 
+/* What became of one document of a message, the weightiest of its events and recipients. */
+enum sup_event_outcome {
+    SUP_OUTCOME_NOTHING,   /* nothing follows from it */
+    SUP_OUTCOME_DUPLICATE, /* seen before */
+    SUP_OUTCOME_OLDER,     /* something newer is known */
+    SUP_OUTCOME_DECIDED,
+    SUP_OUTCOME_REFUSED /* cannot be read */
+};
+const char *sup_event_outcome_name(enum sup_event_outcome o); /* "nothing" …, never NULL */
+
+struct sup_event_document {
+    size_t offset; /* in the body */
+    enum sup_event_outcome outcome;
+    const char *why; /* REFUSED; else "". Lives until the job is used again */
+};
+
 struct sup_event_job;
 
 /* NULL when out of memory. Reusable; one message at a time. */
@@ -37,6 +53,12 @@ int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
                        struct sup_verdicts *verdicts, struct sup_slice body,
                        const struct sup_classify_context *ctx, enum sup_cause cause,
                        struct sup_err *err);
+/* The same for a body of many documents in a row; what cannot be read does not stop the rest and
+ * counts as read: SUP_OK, unless there is no memory. */
+int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *reader,
+                              struct sup_verdicts *verdicts, struct sup_slice body,
+                              const struct sup_classify_context *ctx, enum sup_cause cause,
+                              struct sup_err *err);
 /* Is there anything to decide? */
 bool sup_event_job_empty(const struct sup_event_job *j);
 /* Hands it to the writer. done runs on the writer thread after the commit, or with an error; it
@@ -45,5 +67,8 @@ int sup_event_job_submit(struct sup_event_job *j, void (*done)(void *arg, int co
                          int64_t timeout_ms);
 /* What came of it; complete when done ran (or when it was empty). */
 const struct sup_event_tally *sup_event_job_tally(const struct sup_event_job *j);
+/* The documents of the body, in order; outcomes are complete as the tally is. */
+size_t sup_event_job_documents(const struct sup_event_job *j);
+struct sup_event_document sup_event_job_document(const struct sup_event_job *j, size_t i);
 
 #endif

@@ -7,10 +7,9 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "service/event_job.h"
+#include "service/event_count.h"
 #include "service/status.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,32 +61,13 @@ struct sup_ingest {
     size_t n;
     pthread_mutex_t mutex; /* stats */
     struct stats stats;
-    struct sup_metric *events[SUP_EVENT_KINDS];
-    struct sup_metric *verdicts[SUP_VERDICT_KINDS];
-    struct sup_metric *unparsable, *duplicates, *received, *deleted, *older;
+    struct sup_metric *unparsable, *received, *deleted;
 };
 
 static void register_metrics(struct sup_ingest *g)
 {
-    char label[64];
-
-    for (int i = 0; i < SUP_EVENT_KINDS; i++) {
-        snprintf(label, sizeof(label), "type=\"%s\"", sup_event_type_name((enum sup_event_type)i));
-        g->events[i] =
-            sup_metric("supsync_events_total", label, SUP_COUNTER, "SES events read, by type");
-    }
-    for (int i = 0; i < SUP_VERDICT_KINDS; i++) {
-        snprintf(label, sizeof(label), "verdict=\"%s\"",
-                 sup_verdict_kind_name((enum sup_verdict_kind)i));
-        g->verdicts[i] = sup_metric("supsync_verdicts_total", label, SUP_COUNTER,
-                                    "What bounces and complaints said of their recipients");
-    }
     g->unparsable = sup_metric("supsync_messages_unparsable_total", NULL, SUP_COUNTER,
                                "Messages left in the queue because they cannot be read");
-    g->duplicates = sup_metric("supsync_events_duplicate_total", NULL, SUP_COUNTER,
-                               "Recipients of events that had been seen before");
-    g->older = sup_metric("supsync_events_older_total", NULL, SUP_COUNTER,
-                          "Decisions from events that lost against a newer one");
     g->received = sup_metric("supsync_sqs_messages_received_total", NULL, SUP_COUNTER,
                              "Messages received from SQS");
     g->deleted = sup_metric("supsync_sqs_messages_deleted_total", NULL, SUP_COUNTER,
@@ -96,21 +76,9 @@ static void register_metrics(struct sup_ingest *g)
 
 static void count_tally(struct sup_ingest *g, const struct sup_event_tally *t)
 {
-    uint64_t events = 0;
-
-    for (int i = 0; i < SUP_EVENT_KINDS; i++) {
-        if (t->events[i] > 0)
-            sup_metric_add(g->events[i], (int64_t)t->events[i]);
-        events += t->events[i];
-    }
-    for (int i = 0; i < SUP_VERDICT_KINDS; i++) {
-        if (t->verdicts[i] > 0)
-            sup_metric_add(g->verdicts[i], (int64_t)t->verdicts[i]);
-    }
-    sup_metric_add(g->duplicates, (int64_t)t->duplicates);
-    sup_metric_add(g->older, (int64_t)t->older);
+    sup_event_count(t);
     pthread_mutex_lock(&g->mutex);
-    g->stats.events += events;
+    g->stats.events += sup_event_tally_events(t);
     g->stats.duplicates += t->duplicates;
     g->stats.suppressed += t->suppressed;
     g->stats.cleared += t->cleared;
@@ -322,10 +290,7 @@ int sup_ingest_start(const struct sup_ingest_options *opts, struct sup_ingest **
     if (!g)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     g->opts = *opts;
-    g->policy = (struct sup_classify_policy){
-        .suppress_ambiguous_complaints = opts->config->ingest.suppress_ambiguous_complaints,
-        .global_list_ttl_ms = opts->config->ingest.global_list_ttl_ms,
-    };
+    g->policy = sup_event_policy(opts->config);
     sup_stop_init(&g->stop);
     pthread_mutex_init(&g->mutex, NULL);
     register_metrics(g);

@@ -8,6 +8,7 @@
 #include "service/replicate.h"
 #include "service/service.h"
 #include "service/ses_worker.h"
+#include "service/sources.h"
 #include "store/store.h"
 
 /* What stands behind the facade; for service's own files. Parts are NULL where the configuration
@@ -21,6 +22,7 @@ struct sup_service {
     struct sup_ses_worker *ses;
     struct sup_replicator *replicator;
     struct sup_ingest *ingest;
+    struct sup_sources *sources;
     struct sup_housekeeper *housekeeper;
     char (*peer_regions)[64]; /* of each configured peer */
     int64_t started_ms;

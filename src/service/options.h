@@ -82,6 +82,11 @@ struct sup_options {
         const char *listen; /* "" = no SNS over HTTPS */
         const char *const *topics;
         size_t n_topics;
+        const char *tls_cert; /* "" = plain, for a load balancer that ends TLS */
+        const char *tls_key;
+        int64_t max_age_ms;      /* older messages are refused: replays */
+        const char *issuers;     /* PEM file; "" = fetched when needed */
+        const char *test_signer; /* "" = none; loopback only */
     } sns_http;
 };
 

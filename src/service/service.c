@@ -97,6 +97,8 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     int rc = sup_ses_worker_start(&ses, &s->ses, err);
 
     if (rc == SUP_OK)
+        rc = sup_sources_new(s->config, s->apply, &s->sources, err);
+    if (rc == SUP_OK)
         rc = sup_housekeeper_start(s->apply, s->store, &s->housekeeper, err);
     if (rc == SUP_OK && s->config->mesh.enabled)
         rc = sup_replicator_start(&mesh, &s->replicator, err);
@@ -176,6 +178,7 @@ void sup_service_stop(struct sup_service *s)
     sup_stop_init(&w.done);
     w.started = sup_thread_start(&w.thread, "drain-watchdog", watchdog_main, &w) == SUP_OK;
     /* From the sources inwards: what still comes in finds everything behind it alive. */
+    sup_sources_close(s->sources);
     sup_ingest_stop(s->ingest);
     sup_ses_worker_stop(s->ses);
     sup_replicator_stop(s->replicator);
@@ -192,6 +195,7 @@ void sup_service_free(struct sup_service *s)
     if (!s)
         return;
     sup_ingest_free(s->ingest);
+    sup_sources_free(s->sources);
     sup_replicator_free(s->replicator);
     sup_housekeeper_free(s->housekeeper);
     sup_apply_free(s->apply);

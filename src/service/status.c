@@ -60,6 +60,7 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
         sup_ses_worker_status(s->ses, out);
     if (s->ingest)
         sup_ingest_status(s->ingest, out);
+    sup_sources_status(s->sources, out);
     if (s->replicator)
         sup_replicator_status(s->replicator, out, &level);
     out->healthy = out->n_problems == 0;

@@ -1,12 +1,19 @@
 """Events from files and over HTTP: explain (offline) and backfill into a real agent."""
 
+import base64
+import datetime
 import gzip
+import http.client
+import http.server
 import json
 import os
 import subprocess
+import threading
 
 import harness
-from harness import SUPSYNC
+from harness import SUPSYNC, free_port, wait_for
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses-events"
 
 
 def run(*arguments, env=None, stdin=None):
@@ -137,6 +144,208 @@ class Explain(harness.TestCase):
         r = run("explain", "/nonexistent/file")
         self.assertEqual(r.returncode, 3)
         self.assertIn(b"No such file", r.stderr)
+
+
+class Signer:
+    """What SNS is to the agent: signs messages, and serves its certificate on loopback."""
+
+    def __init__(self, directory):
+        self.key = os.path.join(directory, "sns.key")
+        self.cert = os.path.join(directory, "sns.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+                        self.key, "-out", self.cert, "-days", "2", "-subj",
+                        "/CN=sns.amazonaws.com"], check=True, capture_output=True)
+        self.requests = []
+        self.status = 200
+        signer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                signer.requests.append(self.path)
+                with open(signer.cert, "rb") as f:
+                    body = f.read()
+                self.send_response(signer.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def message(self, text, number=0, version="2", age=0, **more):
+        now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
+        m = {
+            "Type": "Notification", "MessageId": f"sns-{number}", "TopicArn": TOPIC,
+            "Message": text, "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "SignatureVersion": version,
+            "SigningCertURL": self.url + "/SimpleNotificationService-0123abcd.pem",
+        }
+        m.update(more)
+        names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token",
+                 "TopicArn", "Type"]
+        signed = "".join(f"{n}\n{m[n]}\n" for n in names if n in m)
+        raw = subprocess.run(
+            ["openssl", "dgst", "-sha1" if version == "1" else "-sha256", "-sign", self.key],
+            input=signed.encode(), capture_output=True, check=True).stdout
+        m["Signature"] = base64.b64encode(raw).decode()
+        return m
+
+
+class SnsHttp(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.signer = Signer(self.directory)
+        self.addCleanup(self.signer.stop)
+        self.node = self.agent("eu-west-1")
+        self.port = free_port()
+        self.node.config["sns_http"] = {
+            "listen": f"127.0.0.1:{self.port}", "topics": [TOPIC],
+            "test_signer": self.signer.url,
+        }
+        self.node.config["ses"] = {"mode": "observe"}
+        self.node.start()
+
+    def post(self, body, headers=None, path="/sns", method="POST"):
+        if not isinstance(body, (bytes, type(None))):
+            body = json.dumps(body).encode()
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            c.request(method, path, body, headers or {"Content-Type": "text/plain"})
+            r = c.getresponse()
+            return r.status, r.read().decode()
+        finally:
+            c.close()
+
+    def test_signed_messages_are_taken_once_durable(self):
+        for number, version in enumerate(("1", "2")):
+            address = f"v{version}@example.com"
+            m = self.signer.message(json.dumps(bounce(address, number)), number, version)
+            self.assertEqual(self.post(m), (200, "taken\n"))
+            self.assertEqual(self.node.verdict(address), "block")
+            # What was answered with 200 survives anything.
+        self.node.kill()
+        self.node.start()
+        self.assertEqual(self.node.verdict("v1@example.com"), "block")
+        self.assertEqual(self.node.verdict("v2@example.com"), "block")
+        self.assertEqual(self.signer.requests.count("/SimpleNotificationService-0123abcd.pem"), 1)
+
+    def test_repetition(self):
+        m = self.signer.message(json.dumps(bounce("a@example.com")), Subject="Amazon SES")
+        self.assertEqual(self.post(m)[0], 200)
+        self.assertEqual(self.post(m), (200, "taken before\n"))
+        r = self.node.cli("clear", "a@example.com", "--note", "mailbox exists")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        # Played back by somebody, also after a start, when the agent knows no MessageId any more.
+        self.node.stop()
+        self.node.start()
+        self.assertEqual(self.post(m)[0], 200)
+        self.assertEqual(self.node.verdict("a@example.com"), "allow")
+
+    def test_refused_for_ever(self):
+        good = self.signer.message(json.dumps(bounce("x@example.com")))
+        tampered = dict(good, Message=good["Message"].replace("x@", "y@"))
+        other = self.signer.message(json.dumps(bounce("x@example.com")),
+                                    TopicArn=TOPIC.replace("123456789012", "999999999999"))
+        foreign = dict(good, SigningCertURL="https://bucket.s3.amazonaws.com/"
+                       "SimpleNotificationService-0.pem")
+        cases = [
+            (tampered, {}, 403, "signature is not right"),
+            (other, {}, 403, "TopicArn is not one of"),
+            (foreign, {}, 403, "not on SNS's host"),
+            (dict(good, SignatureVersion="3"), {}, 400, "SignatureVersion"),
+            (dict(good, Type="Other"), {}, 400, "unknown Type"),
+            (self.signer.message("{}", age=3 * 3600), {}, 403, "older than"),
+            (self.signer.message("{}", age=-3600), {}, 403, "future"),
+            (self.signer.message("this is no event", 7), {}, 422, "malformed JSON"),
+            (good, {"x-amz-sns-rawdelivery": "true"}, 400, "raw message delivery"),
+            (good, {"x-amz-sns-topic-arn": TOPIC + "-other"}, 400, "another topic"),
+            (bounce("x@example.com"), {}, 400, "no SNS message"),
+            (b"not json", {}, 400, "malformed"),
+            (b"", {}, 400, "malformed"),
+            (b"x" * (256 * 1024 + 1), {}, 413, "longer than SNS sends"),
+        ]
+        for body, headers, status, text in cases:
+            with self.subTest(text=text):
+                got = self.post(body, headers)
+                self.assertEqual(got[0], status, got)
+                self.assertIn(text, got[1])
+        self.assertEqual(self.node.verdict("x@example.com"), "allow")
+        self.assertEqual(self.node.verdict("y@example.com"), "allow")
+        self.assertEqual(self.post(None, path="/v1/status", method="GET")[0], 404)
+        self.assertEqual(self.post(None, path="/sns", method="GET")[0], 405)
+        self.assertEqual(self.post(None, path="/healthz", method="GET")[0], 200)
+
+    def test_own_trouble_is_503(self):
+        self.signer.status = 500
+        m = self.signer.message(json.dumps(bounce("a@example.com")))
+        self.assertEqual(self.post(m)[0], 503)
+        self.assertIn("cannot be taken", str(self.node.status()["problems"]))
+        self.signer.status = 200
+        self.assertEqual(self.post(m)[0], 200)
+        self.assertNotIn("cannot be taken", str(self.node.status()["problems"]))
+
+    def test_confirmation(self):
+        self.signer.requests.clear()
+        url = self.signer.url + "/?Action=ConfirmSubscription&Token=abc&TopicArn=" + TOPIC
+        m = self.signer.message("You have chosen to subscribe", Type="SubscriptionConfirmation",
+                                Token="abc", SubscribeURL=url)
+        self.assertEqual(self.post(m), (200, "confirmed\n"))
+        self.assertIn("/?Action=ConfirmSubscription&Token=abc&TopicArn=" + TOPIC,
+                      self.signer.requests)
+        self.signer.requests.clear()
+        evil = self.signer.message("x", 1, Type="SubscriptionConfirmation", Token="abc",
+                                   SubscribeURL="http://169.254.169.254/?Action=ConfirmSubscription")
+        self.assertEqual(self.post(evil)[0], 403)
+        other = self.signer.message("x", 2, Type="SubscriptionConfirmation", Token="abc",
+                                    SubscribeURL=url, TopicArn=TOPIC + "x")
+        self.assertEqual(self.post(other)[0], 403)
+        leave = self.signer.message("x", 3, Type="UnsubscribeConfirmation", Token="abc",
+                                    SubscribeURL=url)
+        self.assertEqual(self.post(leave)[0], 200)
+        self.assertEqual([r for r in self.signer.requests if "Action" in r], [])
+
+    def test_greeting_and_many_at_once(self):
+        text = "Successfully validated SNS topic for Amazon SES event publishing."
+        self.assertEqual(self.post(self.signer.message(text, 999))[0], 200)
+        messages = [self.signer.message(json.dumps(bounce(f"m{i}@example.com", i)), i)
+                    for i in range(40)]
+        results = []
+        threads = [threading.Thread(target=lambda m=m: results.append(self.post(m)[0]))
+                   for m in messages]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        # More at once than there are lanes is told to come again, not lost.
+        self.assertLessEqual(set(results), {200, 503})
+        for m in messages:
+            wait_for(lambda m=m: self.post(m)[0] == 200, "a delivery that is repeated")
+        for i in range(40):
+            self.assertEqual(self.node.verdict(f"m{i}@example.com"), "block")
+
+
+class SnsConfiguration(harness.TestCase):
+    def test_test_signer_is_loopback_only(self):
+        path = os.path.join(self.directory, "supsync.yaml")
+        for key, value, text in (
+            ("test_signer", "http://10.1.2.3:9400", "only for tests"),
+            ("test_signer", "https://sns.eu-west-1.amazonaws.com", "only for tests"),
+            ("max_age", "1s", "max_age"),
+        ):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(f"node: n\nregion: eu-west-1\nsns_http:\n  listen: 127.0.0.1:0\n"
+                        f"  topics: ['{TOPIC}']\n  {key}: {value}\n")
+            r = run("config", "check", "--config", path)
+            self.assertEqual(r.returncode, 2)
+            self.assertIn(text.encode(), r.stderr)
 
 
 if __name__ == "__main__":
