@@ -50,6 +50,7 @@ jq -rs '
     [["check in process / RocksDB get alone, unknown address", $b.lookup.check_miss_per_s / $b.lookup.rocksdb_get_miss_per_s],
      ["check in process / RocksDB get alone, known address", $b.lookup.check_hit_per_s / $b.lookup.rocksdb_get_hit_per_s],
      ["read and classify / simdjson alone", $b.parse.read_classify_per_s / $b.parse.simdjson_per_s],
+     ["replication delay p99 / (stream round trip + commit, p99)", $b.replication.delay_p99_us / ($b.stream_echo.rtt_128_p99_us + $b.replication.local_commit_p99_us)],
      ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s]]
     | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do
     printf '%-56s %.2f\n' "$what" "$ratio"
