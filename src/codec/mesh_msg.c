@@ -109,8 +109,8 @@ static char *pb_string(const char *s)
     return (char *)(uintptr_t)s; /* protobuf-c does not write through strings either */
 }
 
-static int put_vv(struct sup_pb_arena *a, const struct sup_vv *vv, size_t *n,
-                  Supsync__Mesh__VvEntry ***out, struct sup_err *err)
+int sup_mesh_put_vv(struct sup_pb_arena *a, const struct sup_vv *vv, size_t *n,
+                    Supsync__Mesh__VvEntry ***out, struct sup_err *err)
 {
     *n = vv->n;
     if (vv->n == 0)
@@ -156,7 +156,7 @@ static int encode_hello(const struct sup_hello *h, struct sup_pb_arena *a, struc
     pb.drift_limit_ms = h->drift_limit_ms;
     pb.key_check = h->key_check;
     pb.wall_ms = h->wall_ms;
-    int rc = put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
+    int rc = sup_mesh_put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
     return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
 }
 
@@ -182,7 +182,7 @@ static int encode_heartbeat(const struct sup_heartbeat *h, struct sup_pb_arena *
     pb.incarnation = h->incarnation;
     if (h->has_root)
         pb.root = pb_bytes(sup_slice_of(h->root, sizeof(h->root)));
-    int rc = put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
+    int rc = sup_mesh_put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
     return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
 }
 
@@ -191,7 +191,7 @@ static int encode_pull(const struct sup_mesh_msg *msg, struct sup_pb_arena *a, s
 {
     Supsync__Mesh__Pull pull = SUPSYNC__MESH__PULL__INIT;
     Supsync__Mesh__Ack ack = SUPSYNC__MESH__ACK__INIT;
-    int rc = put_vv(a, &msg->u.pull.vv, &pull.n_vv, &pull.vv, err);
+    int rc = sup_mesh_put_vv(a, &msg->u.pull.vv, &pull.n_vv, &pull.vv, err);
 
     ack.n_vv = pull.n_vv;
     ack.vv = pull.vv;
@@ -269,8 +269,8 @@ static int damaged(struct sup_err *err, const char *what)
     return sup_err_set(err, SUP_ECORRUPT, "malformed message: %s", what);
 }
 
-static int get_vv(size_t n, Supsync__Mesh__VvEntry **entries, struct sup_vv *out,
-                  struct sup_err *err)
+int sup_mesh_get_vv(size_t n, Supsync__Mesh__VvEntry **entries, struct sup_vv *out,
+                    struct sup_err *err)
 {
     sup_vv_init(out);
     if (n > SUP_VV_MAX)
@@ -306,7 +306,7 @@ static int decode_hello(const Supsync__Mesh__Hello *pb, struct sup_hello *out, s
     out->key_check = pb->key_check;
     out->wall_ms = pb->wall_ms;
     const char *fault = hello_fault(out);
-    return fault ? damaged(err, fault) : get_vv(pb->n_vv, pb->vv, &out->vv, err);
+    return fault ? damaged(err, fault) : sup_mesh_get_vv(pb->n_vv, pb->vv, &out->vv, err);
 }
 
 static int decode_goodbye(uint32_t code, const char *reason, struct sup_goodbye *out)
@@ -333,7 +333,7 @@ static int decode_heartbeat(const Supsync__Mesh__Heartbeat *pb, struct sup_heart
         return damaged(err, "root");
     if (out->has_root)
         memcpy(out->root, pb->root.data, sizeof(out->root));
-    return get_vv(pb->n_vv, pb->vv, &out->vv, err);
+    return sup_mesh_get_vv(pb->n_vv, pb->vv, &out->vv, err);
 }
 
 static int decode_mutations(const Supsync__Mesh__Mutations *pb, struct sup_pb_arena *a,
@@ -381,12 +381,12 @@ static int decode_into(ProtobufCMessage *pb, struct sup_pb_arena *a, struct sup_
     case SUP_FRAME_PULL: {
         const Supsync__Mesh__Pull *p = (Supsync__Mesh__Pull *)pb;
         out->u.pull.credit = p->credit;
-        return get_vv(p->n_vv, p->vv, &out->u.pull.vv, err);
+        return sup_mesh_get_vv(p->n_vv, p->vv, &out->u.pull.vv, err);
     }
     case SUP_FRAME_ACK: {
         const Supsync__Mesh__Ack *p = (Supsync__Mesh__Ack *)pb;
         out->u.pull.credit = p->credit;
-        return get_vv(p->n_vv, p->vv, &out->u.pull.vv, err);
+        return sup_mesh_get_vv(p->n_vv, p->vv, &out->u.pull.vv, err);
     }
     case SUP_FRAME_MUTATIONS:
         return decode_mutations((Supsync__Mesh__Mutations *)pb, a, &out->u.mutations, err);

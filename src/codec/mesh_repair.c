@@ -1,7 +1,6 @@
 #include "codec/mesh_repair_pb.h"
 
 #include "codec/value.h"
-#include "mesh.pb-c.h"
 
 #include <string.h>
 
@@ -152,7 +151,8 @@ static int encode_records(const struct sup_repair_msg *msg, struct sup_pb_arena 
         e[i].decision = pb_bytes(r->entries[i].encoded);
         pb.entries[i] = &e[i];
     }
-    return pack(&pb.base, out, err);
+    int rc = sup_mesh_put_vv(a, &r->vv, &pb.n_vv, &pb.vv, err);
+    return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
 }
 
 int sup_mesh_repair_encode(enum sup_frame_type type, const struct sup_repair_msg *msg,
@@ -204,7 +204,12 @@ static int decode_records(const Supsync__Mesh__RepairRecords *pb, struct sup_pb_
     struct sup_repair_entry *e = NULL;
 
     out->round = pb->round;
-    out->u.records = (struct sup_repair_records){.last = pb->last, .n = pb->n_entries};
+    out->u.records.last = pb->last;
+    out->u.records.entries = NULL;
+    out->u.records.n = pb->n_entries;
+    int rc = sup_mesh_get_vv(pb->n_vv, pb->vv, &out->u.records.vv, err);
+    if (rc != SUP_OK)
+        return rc;
     if (pb->n_entries == 0 || pb->n_entries > SUP_REPAIR_ENTRIES_MAX)
         return SUP_OK; /* the check comes */
     e = sup_pb_arena_alloc(a, pb->n_entries * sizeof(*e));

@@ -2,6 +2,7 @@
 #define SUP_CODEC_MESH_REPAIR_H
 
 #include "base/buf.h"
+#include "model/vv.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,7 @@ struct sup_repair_records {
     bool last;
     const struct sup_repair_entry *entries;
     size_t n;
+    struct sup_vv vv; /* empty but in the last message of a repair */
 };
 
 struct sup_repair_msg {

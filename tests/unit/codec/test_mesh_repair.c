@@ -166,7 +166,11 @@ static void records(void **state)
     (void)state;
     *in = (struct sup_repair_records){.last = true};
     travel(SUP_FRAME_REPAIR_RECORDS);
-    assert_true(out->last && out->n == 0);
+    assert_true(out->last && out->n == 0 && out->vv.n == 0);
+    sup_vv_init(&in->vv);
+    assert_int_equal(sup_vv_raise(&in->vv, 77, 3), SUP_OK);
+    travel(SUP_FRAME_REPAIR_RECORDS);
+    assert_true(sup_vv_get(&out->vv, 77) == 3);
     for (size_t i = 0; i < SUP_REPAIR_ENTRIES_MAX + 1; i++)
         e[i] = (struct sup_repair_entry){.key = SUP_SLICE_LIT("a@example.com"),
                                          .encoded = sup_slice_of(junk + i, 1 + i % 200)};
