@@ -1,0 +1,145 @@
+#include "service/replicate_repair.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "service/sketch_keeper.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SEND_TIMEOUT_MS 10000
+
+bool sup_peer_repair_root(struct sup_apply *apply, uint8_t root[SUP_REPAIR_ROOT_SIZE])
+{
+    struct sup_sketch_keeper *k = sup_apply_keeper(apply);
+    struct sup_sketch_sum sum;
+
+    if (!k)
+        return false;
+    sum = sup_sketch_keeper_root(k);
+    sup_sketch_sum_put(&sum, root);
+    return true;
+}
+
+static void count(const struct sup_peer_repair *r, const char *name, const char *help, uint64_t n)
+{
+    struct sup_buf label;
+
+    sup_buf_init(&label, 512);
+    sup_metric_label(&label, "peer", r->peer);
+    sup_metric_add(sup_metric(name, sup_buf_str(&label), SUP_COUNTER, help), (int64_t)n);
+    sup_buf_fini(&label);
+}
+
+void sup_peer_repair_begin(struct sup_peer_repair *r, const char *peer, struct sup_apply *apply,
+                           struct sup_store *store, struct sup_session *session)
+{
+    const struct sup_hello *hello = sup_session_peer(session);
+    bool able = sup_apply_keeper(apply) && hello->features & SUP_FEATURE_REPAIR;
+
+    *r = (struct sup_peer_repair){
+        .peer = peer, .apply = apply, .store = store, .session = able ? session : NULL};
+    sup_rng_seed(&r->rng, sup_random_u64());
+    sup_repair_when_begin(&r->when, sup_mono_ms(), hello->node_id < sup_apply_node_id(apply));
+}
+
+void sup_peer_repair_end(struct sup_peer_repair *r)
+{
+    sup_repair_pull_free(r->pull);
+    r->pull = NULL;
+    r->session = NULL;
+}
+
+int sup_peer_repair_message(struct sup_peer_repair *r, const struct sup_mesh_msg *msg,
+                            struct sup_mesh_mem **mem, struct sup_err *err)
+{
+    return r->pull ? sup_repair_pull_message(r->pull, msg, mem, err) : SUP_OK;
+}
+
+void sup_peer_repair_adopt(struct sup_peer_repair *r)
+{
+    r->adopt = true;
+}
+
+static int send_on(void *arg, const struct sup_mesh_msg *msg)
+{
+    const struct sup_peer_repair *r = arg;
+
+    return sup_session_send(r->session, msg, SEND_TIMEOUT_MS);
+}
+
+static bool due(struct sup_peer_repair *r, const struct sup_session_stats *stats)
+{
+    uint8_t root[SUP_REPAIR_ROOT_SIZE];
+    struct sup_vv mine;
+
+    if (r->adopt)
+        return true;
+    if (!stats->has_root || !sup_peer_repair_root(r->apply, root))
+        return false;
+    sup_apply_vv(r->apply, &mine);
+    return sup_repair_when_due(
+        &r->when, sup_mono_ms(), stats->roots_heard, memcmp(root, stats->root, sizeof(root)) == 0,
+        sup_vv_covers(&mine, &stats->vv) && sup_vv_covers(&stats->vv, &mine));
+}
+
+static void start(struct sup_peer_repair *r)
+{
+    struct sup_repair_env env = {.apply = r->apply, .store = r->store, .send = send_on, .arg = r};
+
+    r->pull = sup_repair_pull_new(&env, r->adopt);
+    r->adopt = false;
+    r->began_ms = sup_mono_ms();
+    if (!r->pull)
+        sup_repair_when_done(&r->when, r->began_ms, SUP_REPAIR_REFUSED, &r->rng);
+}
+
+static void finished(struct sup_peer_repair *r, const struct sup_repair_report *report)
+{
+    int64_t now = sup_mono_ms();
+    enum sup_repair_outcome outcome = report->code == SUP_EAGAIN ? SUP_REPAIR_REFUSED
+                                      : report->applied > 0      ? SUP_REPAIR_NEWS
+                                                                 : SUP_REPAIR_NO_NEWS;
+
+    sup_repair_when_done(&r->when, now, outcome, &r->rng);
+    sup_repair_pull_free(r->pull);
+    r->pull = NULL;
+    count(r, "supsync_repairs_total", "Repairs from a peer that ended", 1);
+    count(r, "supsync_repair_decisions_total", "Decisions that repair brought", report->applied);
+    count(r, "supsync_repair_symbols_total", "Coded symbols received", report->stats.symbols);
+    if (report->code != SUP_OK && report->code != SUP_EAGAIN)
+        sup_log_warn("repair", "a repair failed", SUP_S("peer", r->peer),
+                     SUP_S("code", sup_code_name(report->code)));
+    else if (report->code == SUP_OK)
+        sup_log_info("repair", "compared with a peer", SUP_S("peer", r->peer),
+                     SUP_U("missing", report->stats.missing),
+                     SUP_U("changed", report->stats.changed),
+                     SUP_U("only_here", report->stats.surplus), SUP_U("applied", report->applied),
+                     SUP_U("symbols", report->stats.symbols), SUP_I("ms", now - r->began_ms));
+}
+
+bool sup_peer_repair_step(struct sup_peer_repair *r, const struct sup_session_stats *stats,
+                          bool *ended, int *code)
+{
+    struct sup_repair_report report;
+    enum sup_repair_step step;
+
+    if (ended)
+        *ended = false;
+    if (!r->session)
+        return false;
+    if (!r->pull && due(r, stats))
+        start(r);
+    if (!r->pull)
+        return false;
+    step = sup_repair_pull_step(r->pull, &report);
+    if (step == SUP_REPAIR_STEP_OVER) {
+        finished(r, &report);
+        if (ended) {
+            *ended = true;
+            *code = report.code;
+        }
+    }
+    return step == SUP_REPAIR_STEP_AGAIN;
+}

@@ -1,0 +1,45 @@
+#ifndef SUP_SERVICE_REPLICATE_REPAIR_H
+#define SUP_SERVICE_REPLICATE_REPAIR_H
+
+#include "core/repair_when.h"
+#include "mesh/session.h"
+#include "service/repair.h"
+
+/* Repair on the sessions of one peer: decides when, counts, logs. For replicate*.c. */
+
+struct sup_peer_repair {
+    const char *peer; /* its name */
+    struct sup_apply *apply;
+    struct sup_store *store;
+    struct sup_session *session; /* the dialled one */
+    struct sup_repair_pull *pull;
+    struct sup_repair_when when;
+    struct sup_rng rng;
+    int64_t began_ms;
+    bool adopt;
+};
+
+/* The repair of a session that stands, on its thread. Does nothing where the peer, or this node,
+ * keeps no sketch. */
+void sup_peer_repair_begin(struct sup_peer_repair *r, const char *peer, struct sup_apply *apply,
+                           struct sup_store *store, struct sup_session *session);
+/* Before the session is freed. */
+void sup_peer_repair_end(struct sup_peer_repair *r);
+static inline bool sup_peer_repair_is(enum sup_frame_type type)
+{
+    return type >= SUP_FRAME_REPAIR_ASK && type <= SUP_FRAME_REPAIR_RECORDS;
+}
+/* As sup_repair_pull_message. A message that nobody waits for is dropped. */
+int sup_peer_repair_message(struct sup_peer_repair *r, const struct sup_mesh_msg *msg,
+                            struct sup_mesh_mem **mem, struct sup_err *err);
+/* Repairs at once, and takes the peer's version vector over. */
+void sup_peer_repair_adopt(struct sup_peer_repair *r);
+/* Starts a repair if one is due, and does some of it. True: call again without waiting. *ended (may
+ * be NULL) is set when a repair ended in this call, with its code. */
+bool sup_peer_repair_step(struct sup_peer_repair *r, const struct sup_session_stats *stats,
+                          bool *ended, int *code);
+
+/* Root of a heartbeat, for sup_session_local. */
+bool sup_peer_repair_root(struct sup_apply *apply, uint8_t root[SUP_REPAIR_ROOT_SIZE]);
+
+#endif
