@@ -104,6 +104,7 @@ int sup_cmd_clear(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_show(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_list(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_status(struct sup_cli *cli, int argc, char **argv);
+int sup_cmd_ingest(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_explain(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_version(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_help(struct sup_cli *cli, int argc, char **argv);

@@ -11,6 +11,8 @@
 #include <zlib.h>
 
 #define RAW_BYTES ((size_t)64 * 1024)
+#define DOCUMENT_MAX                                                                               \
+    ((size_t)SUP_EVENT_BODY_MAX - 1) /* with a separator, the agent's largest body */
 
 struct sup_source {
     struct sup_archive *archive;
@@ -34,7 +36,7 @@ struct sup_source *sup_source_new(void)
     if (s == NULL)
         return NULL;
     s->fd = -1;
-    s->archive = sup_archive_new(SUP_EVENT_BODY_MAX);
+    s->archive = sup_archive_new(DOCUMENT_MAX);
     /* 16 + 15: gzip only, the largest window. */
     if (s->archive != NULL && inflateInit2(&s->z, 16 + 15) == Z_OK)
         return s;
@@ -262,7 +264,7 @@ int sup_source_next(struct sup_source *s, struct sup_slice *document, uint64_t *
         }
     }
     if (rc == SUP_ELIMIT)
-        sup_err_set(err, rc, "what begins here does not end within %d bytes", SUP_EVENT_BODY_MAX);
+        sup_err_set(err, rc, "what begins here does not end within %zu bytes", DOCUMENT_MAX);
     if (rc == SUP_ENOMEM)
         sup_err_set(err, rc, "out of memory");
     return rc;

@@ -80,14 +80,16 @@ static size_t receive(char *p, size_t size, size_t n, void *arg)
 
 static struct curl_slist *headers_of(const struct sup_call *call)
 {
-    char accept[80];
+    char accept[80], type[80];
     struct curl_slist *list = NULL;
     if (call->accept != NULL) {
         snprintf(accept, sizeof(accept), "Accept: %s", call->accept);
         list = curl_slist_append(list, accept);
     }
     if (call->body != NULL) {
-        list = curl_slist_append(list, "Content-Type: application/json");
+        snprintf(type, sizeof(type), "Content-Type: %s",
+                 call->type != NULL ? call->type : "application/json");
+        list = curl_slist_append(list, type);
         /* No round trip to ask whether the body is welcome. */
         list = curl_slist_append(list, "Expect:");
     }

@@ -21,7 +21,8 @@ struct sup_call {
     const char *method;
     const char *target; /* path and query, encoded */
     const char *accept; /* NULL = any */
-    const char *body;   /* JSON; NULL = none */
+    const char *body;   /* NULL = none */
+    const char *type;   /* of the body; NULL = application/json */
     size_t body_n;
     /* Called with each piece of a 200 answer, instead of collecting it; returns false to end. */
     bool (*piece)(void *arg, const char *p, size_t n);

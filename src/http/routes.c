@@ -9,6 +9,7 @@ static const struct sup_route routes[] = {
     {"GET", "/v1/addresses/", sup_route_show, .prefix = true},
     {"PUT", "/v1/addresses/", sup_route_suppress, .prefix = true},
     {"DELETE", "/v1/addresses/", sup_route_clear, .prefix = true},
+    {"POST", "/v1/events", sup_route_events, .slow = true},
     {"GET", "/v1/status", sup_route_status, .prefix = false},
     {"GET", "/healthz", sup_route_healthz, .open = true, .early = true},
     {"GET", "/readyz", sup_route_readyz, .open = true, .early = true},

@@ -28,6 +28,7 @@ void sup_route_show(struct sup_httpd_req *req);
 void sup_route_suppress(struct sup_httpd_req *req);
 void sup_route_clear(struct sup_httpd_req *req);
 void sup_route_list(struct sup_httpd_req *req);
+void sup_route_events(struct sup_httpd_req *req);
 void sup_route_status(struct sup_httpd_req *req);
 void sup_route_healthz(struct sup_httpd_req *req);
 void sup_route_readyz(struct sup_httpd_req *req);

@@ -187,8 +187,9 @@ static void finish(struct sup_event_job *j)
     j->read = j->tally;
 }
 
-/* All events of what the reader was begun on. Returns the first error, goes on behind it. */
-static int read_all(struct sup_event_job *j, struct sup_event_reader *reader,
+/* All events of what the reader was begun on, at `at` of the body. Returns the first error, goes on
+ * behind it. */
+static int read_all(struct sup_event_job *j, struct sup_event_reader *reader, size_t at,
                     struct sup_verdicts *verdicts, const struct sup_classify_context *ctx,
                     enum sup_cause cause, struct sup_err *err)
 {
@@ -198,7 +199,7 @@ static int read_all(struct sup_event_job *j, struct sup_event_reader *reader,
     int rc;
 
     while ((rc = sup_event_reader_next(reader, &event, &one)) != SUP_ENOTFOUND) {
-        if (add_document(j, sup_event_reader_offset(reader)) != SUP_OK)
+        if (add_document(j, at + sup_event_reader_offset(reader)) != SUP_OK)
             return sup_err_set(err, SUP_ENOMEM, "out of memory");
         if (rc == SUP_OK) {
             rc = take_event(j, &event, verdicts, ctx, cause);
@@ -225,8 +226,29 @@ int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
 {
     begin(j);
     sup_event_reader_begin(reader, body);
-    int rc = read_all(j, reader, verdicts, ctx, cause, err);
+    int rc = read_all(j, reader, 0, verdicts, ctx, cause, err);
     finish(j);
+    return rc;
+}
+
+/* RFC 7464: RS does not occur within JSON. */
+#define RECORD_SEPARATOR 0x1e
+
+static int read_sequence(struct sup_event_job *j, struct sup_event_reader *reader,
+                         struct sup_verdicts *verdicts, struct sup_slice body,
+                         const struct sup_classify_context *ctx, enum sup_cause cause,
+                         struct sup_err *err)
+{
+    size_t at = 1;
+    int rc = SUP_OK;
+
+    while (at < body.n && rc != SUP_ENOMEM) {
+        const uint8_t *end = memchr(body.p + at, RECORD_SEPARATOR, body.n - at);
+        size_t n = end ? (size_t)(end - body.p) - at : body.n - at;
+        sup_event_reader_begin(reader, sup_slice_of(body.p + at, n));
+        rc = read_all(j, reader, at, verdicts, ctx, cause, err);
+        at += n + 1;
+    }
     return rc;
 }
 
@@ -235,9 +257,15 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
                               const struct sup_classify_context *ctx, enum sup_cause cause,
                               struct sup_err *err)
 {
+    int rc;
+
     begin(j);
-    sup_event_reader_begin_stream(reader, body);
-    int rc = read_all(j, reader, verdicts, ctx, cause, err);
+    if (body.n > 0 && body.p[0] == RECORD_SEPARATOR) {
+        rc = read_sequence(j, reader, verdicts, body, ctx, cause, err);
+    } else {
+        sup_event_reader_begin_stream(reader, body);
+        rc = read_all(j, reader, 0, verdicts, ctx, cause, err);
+    }
     finish(j);
     if (j->bytes.failed)
         return sup_err_set(err, j->bytes.failed, "too many events in one body");

@@ -332,6 +332,165 @@ class SnsHttp(harness.TestCase):
             self.assertEqual(self.node.verdict(f"m{i}@example.com"), "block")
 
 
+class Backfill(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.node = self.agent("eu-west-1")
+        self.node.config["ses"] = {"mode": "observe"}
+        self.node.start()
+        self.archive = os.path.join(self.directory, "archive")
+        os.makedirs(self.archive)
+
+    def ingest(self, *arguments, stdin=None, status=0):
+        r = run("ingest", "--output", "json", *arguments, stdin=stdin,
+                env={"SUPSYNC_SOCKET": self.node.socket})
+        self.assertEqual(r.returncode, status, r.stderr)
+        return json.loads(r.stdout)
+
+    def write(self, name, data):
+        path = os.path.join(self.archive, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def dump(self):
+        """The set without what differs from run to run."""
+        return [{k: row[k] for k in ("address", "state", "reason", "time")}
+                for row in self.node.rows()]
+
+    def test_folder_of_all_forms(self):
+        events = []
+        for i in range(3000):
+            address = f"user{i}@example.com"
+            events.append(complaint(address, i) if i % 3 == 0 else bounce(address, i))
+        texts = [json.dumps(e).encode() for e in events]
+        self.write("2026/01/02/03/a", b"".join(texts[:1000]))
+        self.write("2026/01/02/04/b.gz", gzip.compress(b"\n\n".join(texts[1000:2000])))
+        self.write("2026/01/02/05/c", b"\n".join(
+            json.dumps(envelope(e), indent=1).encode() for e in events[2000:]))
+        result = self.ingest(self.archive)
+        self.assertEqual(result["objects"], 3)
+        self.assertEqual(result["documents"], 3000)
+        self.assertEqual(result["events"], {"Bounce": 2000, "Complaint": 1000})
+        self.assertEqual(result["verdicts"], {"suppress": 3000})
+        self.assertEqual(result["suppressed"], 3000)
+        self.assertEqual(result["refused"], 0)
+        first = self.dump()
+        self.assertEqual(len(first), 3000)
+        self.assertEqual(self.node.show("user1@example.com")["registers"][0]["cause"], "backfill")
+        self.assertEqual(first[0]["time"], "2026-01-02T03:04:07.000Z")
+        # Again: nothing new. The same from standard input, too.
+        again = self.ingest(self.archive)
+        self.assertEqual((again["duplicates"], again["suppressed"]), (3000, 0))
+        again = self.ingest("-", stdin=gzip.compress(b"".join(texts)))
+        self.assertEqual((again["duplicates"], again["suppressed"]), (3000, 0))
+        self.assertEqual(self.dump(), first)
+
+    def test_newer_decisions_stand(self):
+        self.node.cli("clear", "a@example.com", "--note", "new mailbox")
+        result = self.ingest("-", stdin=json.dumps(bounce("a@example.com")).encode())
+        self.assertEqual((result["older"], result["suppressed"]), (1, 0))
+        self.assertEqual(self.node.verdict("a@example.com"), "allow")
+
+    def test_damage_is_named_with_its_place(self):
+        good = [json.dumps(bounce(f"g{i}@example.com", i)).encode() for i in range(4)]
+        data = (good[0] + b"\n{\"eventType\":\"Boun\n" + good[1] + b"\n" + b"junk\n" + good[2] +
+                b"\n{\"not\":\"an event\"}\n" + good[3])
+        path = self.write("a", data)
+        self.write("b.parquet", b"PAR1\x15\x04\x15")
+        result = self.ingest(self.archive, status=1)
+        self.assertEqual(result["events"], {"Bounce": 4})
+        self.assertEqual(result["refused"], 4)
+        self.assertEqual([(r["object"] == path, r["offset"]) for r in result["refusals"]],
+                         [(True, len(good[0]) + 1), (True, data.index(b"junk")),
+                          (True, data.index(b'{"not"')), (False, 0)])
+        self.assertIn("Parquet", result["refusals"][3]["error"])
+        text = self.node.cli("ingest", path)
+        self.assertEqual(text.returncode, 1)
+        self.assertRegex(text.stdout, r"Bounce +4\n")
+        self.assertRegex(text.stdout, r"seen before +4\n")
+        self.assertRegex(text.stdout, r"refused +3\n")
+
+    def test_cut_off_object(self):
+        texts = b"".join(json.dumps(bounce(f"c{i}@example.com", i)).encode() for i in range(4000))
+        self.write("a.gz", gzip.compress(texts)[:-200])
+        self.write("b", json.dumps(complaint("after@example.com")).encode())
+        result = self.ingest(self.archive, status=3)
+        self.assertGreater(result["events"]["Bounce"], 100)
+        self.assertIn("cut off", result["refusals"][0]["error"])
+        self.assertEqual(self.node.verdict("after@example.com"), "block")
+
+    def test_resume(self):
+        journal = os.path.join(self.directory, "journal")
+        texts = [json.dumps(bounce(f"r{i}@example.com", i)).encode() for i in range(2500)]
+        self.write("a.gz", gzip.compress(b"".join(texts)))
+        self.write("b", b"\n".join(texts[:5]))
+        first = self.ingest("--resume", journal, self.archive)
+        self.assertEqual((first["documents"], first["objects_done_before"]), (2505, 0))
+        second = self.ingest("--resume", journal, self.archive)
+        self.assertEqual((second["documents"], second["objects_done_before"]), (0, 2))
+        # As if the first run had been killed: only what it noted by then counts, and the last line
+        # may be cut off.
+        with open(journal, "rb") as f:
+            lines = [line for line in f.read().splitlines() if line]
+        with open(journal, "wb") as f:
+            f.write(lines[0] + b"\n" + lines[1][:20])
+        noted = json.loads(lines[0])
+        self.assertFalse(noted["done"])
+        self.assertEqual(noted["offset"], len(b"".join(texts[:1000])))
+        third = self.ingest("--resume", journal, self.archive)
+        self.assertEqual((third["documents"], third["duplicates"]), (1505, 1505))
+        # An object that changed begins anew.
+        self.write("b", b"\n".join(texts[:6]))
+        fourth = self.ingest("--resume", journal, self.archive)
+        self.assertEqual((fourth["documents"], fourth["objects_done_before"]), (6, 1))
+
+    def test_no_agent_and_usage(self):
+        path = self.write("a", json.dumps(bounce("a@example.com")).encode())
+        r = run("ingest", path)
+        self.assertEqual(r.returncode, 3)
+        self.assertIn(b"no agent", r.stderr)
+        self.assertEqual(run("ingest").returncode, 2)
+        self.ingest(os.path.join(self.archive, "nonexistent"), status=3)
+        with open(os.path.join(self.directory, "text"), "w", encoding="utf-8") as f:
+            f.write("this is no journal\n")
+        r = run("ingest", "--resume", f.name, path, env={"SUPSYNC_SOCKET": self.node.socket})
+        self.assertEqual(r.returncode, 3)
+        self.assertIn(b"not a line of a journal", r.stderr)
+
+    def test_memory_stays_flat(self):
+        """A document that is too long, and an object larger than the command may become."""
+        event = json.dumps(bounce("flat@example.com")).encode()
+        big = b'{"padding":"' + b"x" * (3 << 20) + b'"}\n'
+        path = self.write("big.gz", gzip.compress(event + b"\n" + big + event + b"\n" +
+                                                  (b" " * 1000 + b"\n") * 60000 + event))
+        r = subprocess.run(
+            ["bash", "-c", 'ulimit -v "$1"; shift; exec "$@"', "x",
+             "unlimited" if os.environ.get("SUPSYNC_SANITIZED") else "300000",
+             SUPSYNC, "ingest", "--output", "json", path],
+            env=dict(os.environ, SUPSYNC_SOCKET=self.node.socket), capture_output=True, check=False)
+        self.assertEqual(r.returncode, 1, r.stderr)
+        result = json.loads(r.stdout)
+        self.assertEqual(result["events"], {"Bounce": 3})
+        self.assertEqual(result["refusals"][0]["offset"], len(event) + 1)
+
+    def test_route(self):
+        one = json.dumps(bounce("a@example.com")).encode()
+        body = one + b"\n" + one + b'{"eventType":"Send","mail":{}}junk'
+        answer = self.node.request("POST", "/v1/events", body).json()
+        self.assertEqual(answer["outcomes"], ["decided", "duplicate", "nothing", "refused"])
+        self.assertEqual(answer["refused"][0]["index"], 3)
+        self.assertEqual(answer["refused"][0]["offset"], body.index(b"junk"))
+        # A JSON text sequence: a damaged document does not swallow the next, whatever it holds.
+        broken = b'{"a":"'
+        body = b"\x1e" + broken + b"\x1e" + json.dumps(bounce("b@example.com", 2)).encode()
+        answer = self.node.request("POST", "/v1/events", body).json()
+        self.assertEqual(answer["outcomes"], ["refused", "decided"])
+        self.assertEqual(self.node.request("POST", "/v1/events", b"").status, 400)
+        self.assertEqual(self.node.request("POST", "/v1/events?x=1", one).status, 400)
+
+
 class SnsConfiguration(harness.TestCase):
     def test_test_signer_is_loopback_only(self):
         path = os.path.join(self.directory, "supsync.yaml")
