@@ -161,7 +161,7 @@ void sup_riblt_pack(const struct sup_riblt_symbol *symbols, size_t n, uint64_t f
         sup_buf_add_be64(out, symbols[i].digest);
         sup_buf_add_be32(out, (uint32_t)(symbols[i].check >> 16));
         sup_buf_add_be16(out, (uint16_t)symbols[i].check);
-        put_varint(out, ((uint64_t)off << 1) ^ (uint64_t)(off >> 63));
+        put_varint(out, ((uint64_t)off << 1) ^ (off < 0 ? UINT64_MAX : 0)); /* zigzag */
     }
 }
 
