@@ -163,6 +163,7 @@ static void drain(struct agent *a)
     if (sup_thread_start(&guard, "drain-guard", guard_drain, NULL) == SUP_OK)
         pthread_detach(guard);
     sup_sns_listener_stop(a->sns);
+    sup_service_close(a->service);
     sup_httpd_stop(a->http);
     sup_service_stop(a->service);
 }

@@ -33,6 +33,7 @@ struct ses_call {
     const char *path;
     const char *query;
     struct sup_slice body;
+    struct sup_stop *stop;
 };
 
 /* reply may be NULL when the body is of no interest. */
@@ -48,7 +49,8 @@ static int call(struct sup_aws *a, const struct ses_call *c, json_t **reply,
                               .headers = &json_type,
                               .n_headers = c->body.n > 0 ? 1 : 0,
                               .body = c->body,
-                              .no_throttle_retry = true};
+                              .no_throttle_retry = true,
+                              .stop = c->stop};
 
     sup_http_response_init(&r);
     int rc = sup_aws_call(a, &ac, &r, aerr, err);
@@ -258,7 +260,8 @@ int sup_ses_list_page(struct sup_aws *a, const struct sup_ses_list_query *q, str
     struct ses_call c = {.name = "ListSuppressedDestinations",
                          .method = "GET",
                          .path = ADDRESSES,
-                         .query = sup_buf_str(&query)};
+                         .query = sup_buf_str(&query),
+                         .stop = q->stop};
     int rc = query.failed != SUP_OK
                  ? sup_err_set(err, query.failed, "SES ListSuppressedDestinations: token too long")
                  : call(a, &c, &reply, aerr, err);

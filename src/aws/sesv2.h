@@ -54,6 +54,7 @@ struct sup_ses_list_query {
     int64_t end_ms;         /* 0: open */
     const char *next_token; /* NULL: first page */
     unsigned page_size;     /* 0: AWS's default */
+    struct sup_stop *stop;  /* cuts the call off; NULL: the client's */
 };
 int sup_ses_list_page(struct sup_aws *a, const struct sup_ses_list_query *q, struct sup_ses_list *l,
                       struct sup_aws_error *aerr, struct sup_err *err);

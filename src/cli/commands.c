@@ -72,6 +72,34 @@ const struct sup_command sup_commands[] = {
      "Examples:\n  supsync list --state suppressed --domain example.com\n"
      "  supsync list --since 24h --output json | jq -r .address\n",
      sup_cmd_list},
+    {"reconcile", "[--dry-run]", "compare the Region's SES list with the set, and mend it",
+     "Reads the whole list, plans, adopts what SES or people changed there, writes what is "
+     "missing\n"
+     "or to go, and waits for the result.\n\n"
+     "Options:\n"
+     "  --dry-run            only plan: differences, API calls, seconds\n" COMMON "\n"
+     "Exit status:\n  0 converged, 1 differences remain, 3 no agent or the list cannot be read,\n"
+     "  2 wrong usage\n\n"
+     "Example:\n  supsync reconcile --dry-run\n",
+     sup_cmd_reconcile},
+    {"report", "[--last|--id ID] [--format F]", "what a reconciliation found and did",
+     "Options:\n"
+     "  --last               the newest one (default)\n"
+     "  --id ID              that one\n"
+     "  --format F           text, json, csv (differences) or html (one page)\n" COMMON "\n"
+     "Exit status:\n  0 printed, 3 no such report or no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync report --format html > report.html\n",
+     sup_cmd_report},
+    {"fuse", "show|confirm|decline", "the fuse against mass changes of the SES list",
+     "When more entries vanish from the list than ses.fuse allows, nothing follows from that "
+     "until\n"
+     "somebody decides. confirm: the next runs do what ses.on_external_removal says. decline: "
+     "they\n"
+     "do not; with propagate, the entries are put back instead.\n\n"
+     "Options:\n" COMMON "\n"
+     "Exit status:\n  0 fine, 1 tripped (show) or nothing to decide, 3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync fuse confirm\n",
+     sup_cmd_fuse},
     {"status", "", "how the node, its peers and its queues are",
      "Options:\n" COMMON "\n"
      "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"

@@ -258,13 +258,13 @@ json_t *sup_json_status(const struct sup_status *st)
     json_t *problems = json_array();
     for (size_t i = 0; i < st->n_problems; i++)
         json_array_append_new(problems, text(st->problems[i]));
-    return json_pack("{s:o, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:o, s:o, s:o, s:n, s:o, s:o, s:o, "
+    return json_pack("{s:o, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
                      "s:o, s:o, s:o}",
                      "node", text(st->node), "region", text(st->region), "mode", text(st->mode),
                      "version", SUPSYNC_VERSION, "healthy", st->healthy, "ready", st->ready,
                      "problems", problems, "converged", st->converged, "peers", status_peers(st),
-                     "outbox", status_outbox(st), "queue", status_queue(st), "last_scan", "node_id",
-                     id(st->node_id), "incarnation", id(st->incarnation), "records",
+                     "outbox", status_outbox(st), "queue", status_queue(st), "last_scan",
+                     wall_time(st->last_scan_ms), "node_id", id(st->node_id), "incarnation", id(st->incarnation), "records",
                      count(st->records), "quarantined", count(st->quarantined), "disk_bytes",
                      count(st->disk_bytes), "started", wall_time(st->started_ms));
 }

@@ -1,6 +1,7 @@
 #ifndef SUP_SERVICE_APPLY_TXN_H
 #define SUP_SERVICE_APPLY_TXN_H
 
+#include "core/reconcile_plan.h"
 #include "service/apply.h"
 
 /* What a job may do inside its run: all of it on the writer thread, in the batch's transaction. */
@@ -76,6 +77,16 @@ int sup_apply_trim(struct sup_apply *a, struct sup_txn *t, struct sup_apply_trim
 /* The record of an address in the transaction's view; SUP_ENOTFOUND. Slices live in m. */
 int sup_apply_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                      struct sup_mem *m, struct sup_record *out, struct sup_err *err);
+
+/* What a list scan found of one address. The plan is made anew from what the transaction sees, with
+ * the address's listed entries; its adoptions become decisions, what is known of the list becomes
+ * what was found, and if the list is to be written the address goes into the outbox. The address's
+ * registers and known are ignored. *done: the plan, which was carried out if write
+ * says so. */
+int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
+                        const struct sup_reconcile_address *address,
+                        const struct sup_reconcile_rules *rules, const char *region, bool write,
+                        struct sup_reconcile_plan *done, struct sup_err *err);
 
 /* Marks that this batch changed the outbox, so that the worker is woken. */
 void sup_apply_touch_outbox(struct sup_apply *a);

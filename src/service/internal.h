@@ -5,6 +5,7 @@
 #include "service/apply.h"
 #include "service/housekeeper.h"
 #include "service/ingest.h"
+#include "service/reconcile.h"
 #include "service/replicate.h"
 #include "service/service.h"
 #include "service/ses_worker.h"
@@ -20,6 +21,7 @@ struct sup_service {
     struct sup_stop abort; /* ends AWS calls under way, when a drain takes too long */
     struct sup_apply *apply;
     struct sup_ses_worker *ses;
+    struct sup_reconciler *reconciler;
     struct sup_replicator *replicator;
     struct sup_ingest *ingest;
     struct sup_sources *sources;

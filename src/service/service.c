@@ -87,6 +87,19 @@ static int start_aws(struct sup_service *s, struct sup_err *err)
     return sup_aws_new(&s->aws, &opts, err);
 }
 
+/* Is what the reachable peers know here? */
+static bool is_level(void *arg)
+{
+    struct sup_service *s = arg;
+    struct sup_status *st = s->replicator ? calloc(1, sizeof(*st)) : NULL;
+    bool level = true;
+
+    if (st)
+        sup_replicator_status(s->replicator, st, &level);
+    free(st);
+    return level;
+}
+
 static int start_workers(struct sup_service *s, struct sup_err *err)
 {
     struct sup_ses_worker_options ses = {
@@ -94,6 +107,12 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     struct sup_replicator_options mesh = {
         .config = s->config, .apply = s->apply, .store = s->store};
     struct sup_ingest_options ingest = {.config = s->config, .aws = s->aws, .apply = s->apply};
+    struct sup_reconciler_options reconciler = {.config = s->config,
+                                                .aws = s->aws,
+                                                .apply = s->apply,
+                                                .store = s->store,
+                                                .level = is_level,
+                                                .arg = s};
     int rc = sup_ses_worker_start(&ses, &s->ses, err);
 
     if (rc == SUP_OK)
@@ -104,6 +123,8 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
         rc = sup_replicator_start(&mesh, &s->replicator, err);
     if (rc == SUP_OK && s->config->n_queues > 0)
         rc = sup_ingest_start(&ingest, &s->ingest, err);
+    if (rc == SUP_OK)
+        rc = sup_reconciler_start(&reconciler, &s->reconciler, err);
     return rc;
 }
 
@@ -171,6 +192,11 @@ static void *watchdog_main(void *arg)
     return NULL;
 }
 
+void sup_service_close(struct sup_service *s)
+{
+    sup_reconciler_close(s->reconciler);
+}
+
 void sup_service_stop(struct sup_service *s)
 {
     struct watchdog w = {.s = s};
@@ -180,6 +206,7 @@ void sup_service_stop(struct sup_service *s)
     /* From the sources inwards: what still comes in finds everything behind it alive. */
     sup_sources_close(s->sources);
     sup_ingest_stop(s->ingest);
+    sup_reconciler_stop(s->reconciler);
     sup_ses_worker_stop(s->ses);
     sup_replicator_stop(s->replicator);
     sup_housekeeper_stop(s->housekeeper);
@@ -195,6 +222,7 @@ void sup_service_free(struct sup_service *s)
     if (!s)
         return;
     sup_ingest_free(s->ingest);
+    sup_reconciler_free(s->reconciler);
     sup_sources_free(s->sources);
     sup_replicator_free(s->replicator);
     sup_housekeeper_free(s->housekeeper);

@@ -19,6 +19,9 @@ struct sup_service;
  * with texts that say how to mend it. options must outlive the service. */
 int sup_service_start(const struct sup_options *options, struct sup_service **out,
                       struct sup_err *err);
+/* Ends what callers wait for in sup_service_reconcile, so that they do not hold up a stop. Does not
+ * block. */
+void sup_service_close(struct sup_service *s);
 /* Drains: stops taking in, commits and acknowledges what is in hand, closes links, flushes the
  * store. Waits. */
 void sup_service_stop(struct sup_service *s);
@@ -202,6 +205,7 @@ struct sup_status {
     uint64_t quarantined;
     uint64_t disk_bytes;
     int64_t started_ms;
+    int64_t last_scan_ms; /* end of the last reconciliation; SUP_NO_TIME = none yet */
 };
 
 /* Fills *out (large: not on small stacks). Never fails. */

@@ -63,6 +63,9 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     sup_sources_status(s->sources, out);
     if (s->replicator)
         sup_replicator_status(s->replicator, out, &level);
+    out->last_scan_ms = SUP_NO_TIME;
+    if (s->reconciler)
+        level = sup_reconciler_status(s->reconciler, out) && level;
     out->healthy = out->n_problems == 0;
     out->ready = err.code == SUP_OK;
     out->converged = level && out->outbox.pending == 0 && s->config->ses.mode == SUP_MODE_ENFORCE;

@@ -1,0 +1,135 @@
+#include "cli/report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Differences shown before "and so many more". */
+#define SHOWN 50
+
+static json_int_t number(const json_t *report, const char *group, const char *key)
+{
+    return json_integer_value(json_object_get(json_object_get(report, group), key));
+}
+
+static void put_label(struct sup_cli *cli, const char *label)
+{
+    sup_cli_put(cli, SUP_DIM, 12, label);
+}
+
+static void put_numbers(const json_t *report, const char *group, bool all)
+{
+    const char *key;
+    json_t *v;
+    const char *between = "";
+    json_object_foreach(json_object_get(report, group), key, v)
+    {
+        if (!all && json_integer_value(v) == 0)
+            continue;
+        printf("%s%" JSON_INTEGER_FORMAT " ", between, json_integer_value(v));
+        for (const char *p = key; *p != '\0'; p++)
+            putchar(*p == '_' ? ' ' : *p);
+        between = ", ";
+    }
+    puts(*between == '\0' ? "none" : "");
+}
+
+static void put_difference(struct sup_cli *cli, const json_t *d)
+{
+    const char *result = sup_cli_text(d, "result", "");
+    bool bad = strcmp(result, "failed") == 0 || strcmp(result, "withheld") == 0;
+    printf("  ");
+    sup_cli_put(cli, SUP_PLAIN, 40, sup_cli_text(d, "address", "?"));
+    putchar(' ');
+    sup_cli_put(cli, SUP_PLAIN, 10, sup_cli_text(d, "kind", ""));
+    putchar(' ');
+    sup_cli_put(cli, SUP_DIM, 19, sup_cli_text(d, "cause", ""));
+    putchar(' ');
+    sup_cli_put(cli, SUP_PLAIN, 14, sup_cli_text(d, "action", ""));
+    putchar(' ');
+    sup_cli_put(cli, bad ? SUP_RED : SUP_PLAIN, 0, result);
+    const char *error = sup_cli_text(d, "error", NULL);
+    if (error != NULL) {
+        fputs(": ", stdout);
+        sup_cli_put(cli, SUP_DIM, 0, error);
+    }
+    putchar('\n');
+}
+
+void sup_report_put_text(struct sup_cli *cli, const json_t *r)
+{
+    bool converged = json_is_true(json_object_get(r, "converged"));
+    const json_t *list = json_object_get(r, "differences");
+    size_t n = json_array_size(list);
+    const char *error = sup_cli_text(r, "error", NULL);
+
+    put_label(cli, "report");
+    sup_cli_put(cli, SUP_BOLD, 0, sup_cli_text(r, "id", "?"));
+    printf("  (Region %s, mode %s)\n", sup_cli_text(r, "region", "?"),
+           sup_cli_text(r, "mode", "?"));
+    put_label(cli, "converged");
+    sup_cli_put(cli, converged ? SUP_GREEN : SUP_YELLOW, 0, converged ? "yes" : "no");
+    putchar('\n');
+    if (error != NULL) {
+        put_label(cli, "error");
+        sup_cli_put(cli, SUP_RED, 0, error);
+        putchar('\n');
+    }
+    put_label(cli, "started");
+    printf("%s, finished %s\n", sup_cli_text(r, "started", "?"),
+           sup_cli_text(r, "finished", "not yet"));
+    put_label(cli, "counts");
+    put_numbers(r, "counts", false);
+    put_label(cli, "API calls");
+    put_numbers(r, "api_calls", false);
+    if (number(r, "estimate", "calls") > 0) {
+        put_label(cli, "plan");
+        printf("%" JSON_INTEGER_FORMAT " calls, about %.0f s at the allowed rate\n",
+               number(r, "estimate", "calls"),
+               json_number_value(json_object_get(json_object_get(r, "estimate"), "seconds")));
+    }
+    put_label(cli, "fuse");
+    puts(sup_cli_text(r, "fuse", "?"));
+    put_label(cli, "next run");
+    puts(sup_cli_text(r, "next_run", "?"));
+    for (size_t i = 0; i < n && i < SHOWN; i++)
+        put_difference(cli, json_array_get(list, i));
+    if (n > SHOWN)
+        printf("  and %zu more: see supsync report --format csv\n", n - SHOWN);
+}
+
+static void put_field(const char *s)
+{
+    if (strpbrk(s, ",\"\r\n") == NULL) {
+        fputs(s, stdout);
+        return;
+    }
+    putchar('"');
+    for (; *s != '\0'; s++) {
+        if (*s == '"')
+            putchar('"');
+        putchar(*s);
+    }
+    putchar('"');
+}
+
+void sup_report_put_csv(const json_t *report)
+{
+    static const char *const columns[] = {"address", "spelling", "kind", "cause", "action",
+                                          "result",  "reason",   "time", "error"};
+    const size_t n = sizeof(columns) / sizeof(columns[0]);
+    size_t i;
+    json_t *d;
+
+    for (size_t c = 0; c < n; c++)
+        printf("%s%s", c > 0 ? "," : "", columns[c]);
+    fputs("\r\n", stdout);
+    json_array_foreach(json_object_get(report, "differences"), i, d)
+    {
+        for (size_t c = 0; c < n; c++) {
+            if (c > 0)
+                putchar(',');
+            put_field(sup_cli_text(d, columns[c], ""));
+        }
+        fputs("\r\n", stdout);
+    }
+}

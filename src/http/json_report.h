@@ -1,0 +1,15 @@
+#ifndef SUP_HTTP_JSON_REPORT_H
+#define SUP_HTTP_JSON_REPORT_H
+
+#include "http/request.h"
+#include "service/reconcile.h"
+
+/* Reports of reconciliations as JSON; keys that scripts rely on stand here and nowhere else. */
+
+/* Answers with the report of that id, differences included, or with a problem. */
+void sup_json_report_answer(struct sup_httpd_req *req, const char *id);
+/* The report without its differences. */
+json_t *sup_json_report_head(const struct sup_report *r);
+json_t *sup_json_fuse(const struct sup_fuse *f);
+
+#endif

@@ -1,0 +1,229 @@
+/* What a list scan found, brought into the store: adoptions, what is known of the list, and what
+ * is to be written to it. */
+#include "codec/keys.h"
+#include "core/outbox_plan.h"
+#include "service/apply_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct finding {
+    struct sup_apply *a;
+    struct sup_txn *t;
+    struct sup_reconcile_address address;
+    const struct sup_reconcile_rules *rules;
+    const char *region;
+    struct sup_mem *mem;
+    struct sup_record record;
+    struct sup_ses_entry entry;
+};
+
+static int read_record(struct finding *f, struct sup_err *err)
+{
+    int rc;
+
+    sup_mem_reset(f->mem);
+    rc = sup_apply_record(f->a, f->t, f->address.key, f->mem, &f->record, err);
+    f->address.registers = rc == SUP_OK ? &f->record.registers : NULL;
+    return rc == SUP_ENOTFOUND ? SUP_OK : rc;
+}
+
+static int read_entry(struct finding *f, struct sup_err *err)
+{
+    struct sup_apply *a = f->a;
+    int rc = sup_txn_get(f->t, SUP_CF_SES, f->address.key, &a->value);
+
+    sup_ses_entry_init(&f->entry);
+    f->address.known = rc == SUP_OK ? &f->entry : NULL;
+    if (rc == SUP_ENOTFOUND)
+        return SUP_OK;
+    if (rc != SUP_OK)
+        return sup_err_set(err, rc, "cannot read an SES entry: %s", sup_code_name(rc));
+    return sup_ses_entry_decode(sup_buf_slice(&a->value), &f->entry, err);
+}
+
+static int write_entry(struct finding *f, struct sup_err *err)
+{
+    struct sup_apply *a = f->a;
+
+    sup_buf_reset(&a->scratch);
+    sup_ses_entry_encode(&f->entry, &a->scratch);
+    if (a->scratch.failed)
+        return sup_err_set(err, a->scratch.failed, "SES entry is too large");
+    sup_txn_put(f->t, SUP_CF_SES, f->address.key, sup_buf_slice(&a->scratch));
+    return SUP_OK;
+}
+
+/* A decision with a time of its own, as an event has. */
+static int decide(struct finding *f, struct sup_decision *d, struct sup_err *err)
+{
+    struct sup_proposal p = {.key = f->address.key};
+    struct sup_applied applied;
+    struct sup_buf encoded;
+    int rc;
+
+    d->cause = SUP_CAUSE_ADOPTED;
+    d->origin = f->a->node_id;
+    d->actor = sup_slice_str("reconciler");
+    d->evidence.region = sup_slice_str(f->region);
+    sup_buf_init(&encoded, SUP_DECISION_MAX);
+    sup_decision_encode(d, &encoded);
+    p.encoded = sup_buf_slice(&encoded);
+    rc = encoded.failed ? sup_err_set(err, encoded.failed, "decision is too large")
+                        : sup_apply_decide(f->a, f->t, &p, &applied, err);
+    sup_buf_fini(&encoded);
+    return rc;
+}
+
+static int adopt_add(struct finding *f, const struct sup_reconcile_step *s, struct sup_err *err)
+{
+    bool complaint = s->reason == SUP_REASON_COMPLAINT;
+    struct sup_decision d = {
+        .cls = complaint ? SUP_CLASS_COMPLAINT : SUP_CLASS_BOUNCE,
+        .state = SUP_SUPPRESSED,
+        .time = sup_hlc_from_ms(s->time_ms),
+        .note = sup_slice_str("found in the Region's SES list"),
+        .evidence = {.spelling = sup_slice_str(s->spelling)},
+    };
+
+    return decide(f, &d, err);
+}
+
+/* Clears what suppressed when the entry went. */
+static int adopt_removal(struct finding *f, const struct sup_reconcile_step *s, struct sup_err *err)
+{
+    bool suppresses[SUP_N_CLASSES];
+    int rc = SUP_OK;
+
+    for (size_t i = 0; i < SUP_N_CLASSES; i++)
+        suppresses[i] = sup_register_suppresses(&f->record.registers.r[i], f->rules->now_ms);
+    for (size_t i = 0; rc == SUP_OK && i < SUP_N_CLASSES; i++) {
+        struct sup_decision d = {
+            .cls = (enum sup_class)(i + 1),
+            .state = SUP_CLEARED,
+            .time = sup_hlc_from_ms(s->time_ms),
+            .note = sup_slice_str("removed from the Region's SES list"),
+        };
+        if (suppresses[i])
+            rc = decide(f, &d, err);
+    }
+    return rc;
+}
+
+static int adopt(struct finding *f, const struct sup_reconcile_plan *plan, struct sup_err *err)
+{
+    int rc = SUP_OK;
+
+    for (size_t i = 0; rc == SUP_OK && i < plan->n; i++) {
+        const struct sup_reconcile_step *s = &plan->steps[i];
+        if (s->withheld)
+            continue;
+        if (s->action == SUP_DO_ADOPT_ADD)
+            rc = adopt_add(f, s, err);
+        else if (s->action == SUP_DO_ADOPT_REMOVAL)
+            rc = adopt_removal(f, s, err);
+    }
+    return rc;
+}
+
+static bool same_entry(const struct sup_ses_entry *a, const struct sup_ses_entry *b)
+{
+    struct sup_buf x;
+    struct sup_buf y;
+    bool same;
+
+    sup_buf_init(&x, 1U << 20);
+    sup_buf_init(&y, 1U << 20);
+    sup_ses_entry_encode(a, &x);
+    sup_ses_entry_encode(b, &y);
+    same = sup_slice_eq(sup_buf_slice(&x), sup_buf_slice(&y));
+    sup_buf_fini(&x);
+    sup_buf_fini(&y);
+    return same;
+}
+
+static int take_from_outbox(struct finding *f, struct sup_err *err)
+{
+    struct sup_key k;
+
+    sup_key_timed(&k, f->entry.outbox_due_ms, f->address.key);
+    sup_txn_delete(f->t, SUP_CF_OUTBOX, sup_key_slice(&k));
+    f->entry.outbox_due_ms = 0;
+    return write_entry(f, err);
+}
+
+/* Into the outbox what is to be written. An adoption put the address there because its state
+ * changed; but the list holds it already, or does not any more, and then nothing is to be done. */
+static int settle_outbox(struct finding *f, const struct sup_reconcile_plan *plan, bool waited,
+                         struct sup_err *err)
+{
+    struct sup_outbox_plan next;
+    enum sup_reason desired = SUP_REASON_NONE;
+    int rc = read_record(f, err);
+
+    if (rc == SUP_OK)
+        rc = read_entry(f, err);
+    if (rc != SUP_OK)
+        return rc;
+    sup_reconcile_observe(&f->entry, &f->address, f->rules, plan);
+    if (f->address.registers)
+        desired = sup_registers_effective(f->address.registers, f->rules->now_ms, NULL);
+    sup_outbox_plan(f->address.key, desired, &f->entry, &next);
+    if (next.step == SUP_OUTBOX_DONE)
+        return f->entry.outbox_due_ms != 0 && !waited ? take_from_outbox(f, err)
+                                                      : write_entry(f, err);
+    rc = write_entry(f, err);
+    /* Nothing is deleted that no decision speaks of. */
+    if (rc == SUP_OK && f->entry.outbox_due_ms == 0 && f->address.registers)
+        rc = sup_apply_outbox(f->a, f->t, f->address.key, NULL, false, err);
+    return rc;
+}
+
+static int run(struct finding *f, bool write, struct sup_reconcile_plan *plan, struct sup_err *err)
+{
+    struct sup_ses_entry before;
+    bool waited;
+    int rc = read_record(f, err);
+
+    if (rc == SUP_OK)
+        rc = read_entry(f, err);
+    if (rc != SUP_OK)
+        return rc;
+    sup_reconcile_plan(&f->address, f->rules, plan);
+    if (plan->busy || !write)
+        return SUP_OK;
+    waited = f->entry.outbox_due_ms != 0;
+    before = f->entry;
+    sup_reconcile_observe(&f->entry, &f->address, f->rules, plan);
+    if (plan->n == 0 && same_entry(&before, &f->entry))
+        return SUP_OK;
+    rc = write_entry(f, err);
+    if (rc == SUP_OK)
+        rc = adopt(f, plan, err);
+    return rc == SUP_OK ? settle_outbox(f, plan, waited, err) : rc;
+}
+
+int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
+                        const struct sup_reconcile_address *address,
+                        const struct sup_reconcile_rules *rules, const char *region, bool write,
+                        struct sup_reconcile_plan *done, struct sup_err *err)
+{
+    struct finding *f = malloc(sizeof(*f));
+    int rc = SUP_ENOMEM;
+
+    if (f)
+        *f = (struct finding){.a = a,
+                              .t = t,
+                              .address = *address,
+                              .rules = rules,
+                              .region = region,
+                              .mem = sup_mem_new()};
+    if (f && f->mem)
+        rc = run(f, write, done, err);
+    else
+        sup_err_set(err, rc, "out of memory");
+    if (f)
+        sup_mem_free(f->mem);
+    free(f);
+    return rc;
+}

@@ -1,0 +1,91 @@
+#ifndef SUP_SERVICE_RECONCILE_INTERNAL_H
+#define SUP_SERVICE_RECONCILE_INTERNAL_H
+
+#include "base/random.h"
+#include "base/thread.h"
+#include "codec/report.h"
+#include "core/rate.h"
+#include "core/reconcile_plan.h"
+#include "service/reconcile.h"
+
+/* Shared by reconcile*.c only. */
+
+enum { RUN_APPLY, RUN_DRY, N_RUN_KINDS };
+
+struct sup_reconciler {
+    struct sup_reconciler_options opts;
+    struct sup_stop stop;
+    pthread_t thread;
+    bool started;
+
+    /* reconciler's thread only */
+    struct sup_rate rate; /* of ListSuppressedDestinations */
+    struct sup_rng rng;
+    bool resume; /* the first run may go on with a scan that a stop or a crash cut off */
+
+    pthread_mutex_t mutex; /* all below */
+    pthread_cond_t cond;
+    uint64_t wanted[N_RUN_KINDS];
+    uint64_t done[N_RUN_KINDS];
+    char last_id[N_RUN_KINDS][SUP_REPORT_ID_MAX + 1];
+    int64_t due_mono_ms;
+    bool running;
+    struct sup_report last; /* the last finished one that was no dry run; id "" = none */
+    struct sup_fuse fuse;
+};
+
+/* One address of the list, for an apply job. */
+struct sup_scan_item {
+    struct sup_scan_item *next;
+    char key[SUP_ADDRESS_MAX + 1];
+    size_t n_listed;
+    struct sup_listed listed[SUP_SPELLINGS_MAX];
+    char texts[]; /* of the spellings */
+};
+
+/* What a visit of the walk sees; slices and pointers are good during the visit only. */
+struct sup_walk_address {
+    struct sup_reconcile_address a;
+    enum sup_diff_cause unmanaged; /* 0: an address that supsync keeps */
+};
+
+/* --- reconcile_scan.c --- */
+
+/* Reads the Region's list into the scan family. *begin_ms: when the scan began. Counts calls and
+ * entries in r. SUP_ECLOSED: stopped; it can be resumed. */
+int sup_reconcile_scan(struct sup_reconciler *rc, struct sup_report *r, int64_t *begin_ms,
+                       struct sup_err *err);
+/* What kind of thing the key of a scan entry stands for; 0 = an address that supsync keeps. */
+enum sup_diff_cause sup_scan_key_unmanaged(struct sup_slice key);
+
+/* --- reconcile_walk.c --- */
+
+/* The merge-join over one snapshot. */
+int sup_reconcile_walk(struct sup_reconciler *rc,
+                       int (*visit)(void *arg, const struct sup_walk_address *w,
+                                    struct sup_err *err),
+                       void *arg, struct sup_err *err);
+
+/* --- reconcile_run.c --- */
+
+/* Scans, plans and, unless dry, applies. r is filled; the differences are stored as it goes. */
+int sup_reconcile_run(struct sup_reconciler *rc, bool dry, struct sup_report *r,
+                      struct sup_err *err);
+
+/* --- reconcile_settle.c --- */
+
+/* Waits until what the run put into the outbox is done, or is stuck, and updates the differences'
+ * results and the counts in r. */
+int sup_reconcile_settle(struct sup_reconciler *rc, struct sup_report *r, struct sup_err *err);
+
+/* --- reconcile_store.c --- */
+
+int sup_report_save(struct sup_reconciler *rc, const struct sup_report *r, struct sup_err *err);
+int sup_fuse_save(struct sup_reconciler *rc, const struct sup_fuse *f, struct sup_err *err);
+/* Both keep quiet about what is not there. */
+void sup_report_load_last(struct sup_reconciler *rc);
+void sup_fuse_load(struct sup_reconciler *rc);
+/* Removes reports but the newest ones, and what a crash left half-written counts as one. */
+int sup_report_prune(struct sup_reconciler *rc, struct sup_err *err);
+
+#endif

@@ -1,0 +1,415 @@
+/* One run: scan, look once to see whether the fuse must hold, look again and act. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "service/apply_txn.h"
+#include "service/reconcile_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Addresses a transaction: large enough to be cheap, small enough not to hold up the writer. */
+#define BATCH_MAX 128
+/* Differences kept with a report; counts go on. */
+#define DIFFERENCES_MAX 100000
+
+struct run {
+    struct sup_reconciler *rc;
+    struct sup_report *report;
+    struct sup_reconcile_rules rules;
+    bool dry;
+    bool write; /* else plan and report only */
+    uint64_t removals;
+    uint64_t listed;
+    struct sup_scan_item *batch;
+    size_t n_batch;
+    struct sup_difference d; /* scratch */
+    struct sup_buf value;    /* scratch */
+    struct sup_report tally; /* of the batch under way */
+    struct sup_reconcile_plan plan;
+};
+
+/* --- the first look --- */
+
+static int look(void *arg, const struct sup_walk_address *w, struct sup_err *err)
+{
+    struct run *r = arg;
+    uint64_t *counts = r->report->counts;
+
+    (void)err;
+    counts[SUP_COUNT_SCANNED] += w->a.n_listed;
+    if (w->unmanaged)
+        return SUP_OK;
+    sup_reconcile_plan(&w->a, &r->rules, &r->plan);
+    counts[SUP_COUNT_SUPPRESSED] += r->plan.desired != SUP_REASON_NONE;
+    counts[SUP_COUNT_MATCHED] += r->plan.matched;
+    r->removals += r->plan.removed;
+    r->listed += r->plan.known_listed;
+    return SUP_OK;
+}
+
+/* --- the fuse --- */
+
+/* Moves the fuse on; true when removals are to be held. A confirmation covers what was shown, and
+ * the little that the fuse would let through anyway. */
+static bool judge(struct run *r, struct sup_fuse *f)
+{
+    const struct sup_options *c = r->rc->opts.config;
+    bool mass =
+        sup_reconcile_is_mass(r->removals, r->listed, c->ses.fuse_percent, c->ses.fuse_count);
+    uint64_t more = r->removals > f->removals ? r->removals - f->removals : 0;
+
+    if (!mass) {
+        memset(f, 0, sizeof(*f));
+        return false;
+    }
+    if ((f->state == SUP_FUSE_CONFIRMED || f->state == SUP_FUSE_DECLINED) &&
+        !sup_reconcile_is_mass(more, r->listed, c->ses.fuse_percent, c->ses.fuse_count)) {
+        if (f->state == SUP_FUSE_CONFIRMED)
+            return false;
+        /* Declined: what was removed by mistake is put back where removals would be propagated,
+         * and stays away where it would be put back. */
+        if (r->rules.removal == SUP_RECONCILE_PROPAGATE) {
+            r->rules.removal = SUP_RECONCILE_RESTORE;
+            return false;
+        }
+        return true;
+    }
+    if (f->state != SUP_FUSE_TRIPPED) {
+        memset(f, 0, sizeof(*f));
+        f->state = SUP_FUSE_TRIPPED;
+        f->since_ms = sup_wall_ms();
+    }
+    f->removals = r->removals;
+    f->listed = r->listed;
+    sup_text_copy(f->run, sizeof(f->run), r->report->id);
+    return true;
+}
+
+static int check_fuse(struct run *r, struct sup_err *err)
+{
+    struct sup_reconciler *rc = r->rc;
+    struct sup_fuse before;
+    struct sup_fuse f;
+
+    pthread_mutex_lock(&rc->mutex);
+    before = f = rc->fuse;
+    pthread_mutex_unlock(&rc->mutex);
+    r->rules.hold_removals = judge(r, &f);
+    sup_text_copy(r->report->fuse, sizeof(r->report->fuse), sup_fuse_state_name(f.state));
+    if (r->dry)
+        return SUP_OK;
+    if (f.state == SUP_FUSE_TRIPPED && before.state != SUP_FUSE_TRIPPED)
+        sup_log_error("reconcile", "the fuse tripped: entries vanished from the list in a mass",
+                      SUP_U("gone", f.removals), SUP_U("of", f.listed));
+    return sup_fuse_save(rc, &f, err);
+}
+
+/* A confirmation is for one change. */
+static int use_up_fuse(struct run *r, struct sup_err *err)
+{
+    struct sup_fuse f;
+
+    pthread_mutex_lock(&r->rc->mutex);
+    f = r->rc->fuse;
+    pthread_mutex_unlock(&r->rc->mutex);
+    /* Entries gone for the first time wait for a second scan, and so does the confirmation. */
+    if (!r->write || r->report->counts[SUP_COUNT_WAITING] > 0 || r->rules.hold_removals ||
+        (f.state != SUP_FUSE_CONFIRMED && f.state != SUP_FUSE_DECLINED))
+        return SUP_OK;
+    memset(&f, 0, sizeof(f));
+    sup_text_copy(r->report->fuse, sizeof(r->report->fuse), sup_fuse_state_name(f.state));
+    return sup_fuse_save(r->rc, &f, err);
+}
+
+/* --- recording --- */
+
+static void count_kind(uint64_t *counts, enum sup_diff_kind kind)
+{
+    static const enum sup_report_count of[] = {
+        [SUP_DIFF_MISSING] = SUP_COUNT_MISSING, [SUP_DIFF_REMOVED] = SUP_COUNT_REMOVED,
+        [SUP_DIFF_EXTRA] = SUP_COUNT_EXTRA,     [SUP_DIFF_REASON] = SUP_COUNT_REASON,
+        [SUP_DIFF_TWIN] = SUP_COUNT_TWINS,      [SUP_DIFF_UNMANAGED] = SUP_COUNT_UNMANAGED};
+
+    counts[of[kind]]++;
+}
+
+static void count_action(uint64_t *counts, const struct sup_difference *d)
+{
+    switch (d->action) {
+    case SUP_DO_PUT:
+        counts[SUP_COUNT_PUTS]++;
+        counts[SUP_COUNT_RESTORED] += d->kind == SUP_DIFF_REMOVED;
+        break;
+    case SUP_DO_DELETE:
+        counts[SUP_COUNT_DELETES]++;
+        break;
+    case SUP_DO_ADOPT_ADD:
+        counts[SUP_COUNT_ADOPTED]++;
+        break;
+    case SUP_DO_ADOPT_REMOVAL:
+        counts[SUP_COUNT_ADOPTED_REMOVALS]++;
+        break;
+    case SUP_DO_WAIT:
+        counts[SUP_COUNT_WAITING]++;
+        break;
+    case SUP_DO_REPORT:
+        counts[SUP_COUNT_REPORTED]++;
+        break;
+    case SUP_DO_NOTHING:
+        break;
+    }
+}
+
+static enum sup_diff_result result_of(const struct run *r, const struct sup_reconcile_step *s)
+{
+    if (s->action == SUP_DO_NOTHING || s->action == SUP_DO_WAIT || s->action == SUP_DO_REPORT)
+        return SUP_DIFF_NONE;
+    if (s->withheld)
+        return SUP_DIFF_WITHHELD;
+    if (!r->write)
+        return SUP_DIFF_PLANNED;
+    return s->action == SUP_DO_PUT || s->action == SUP_DO_DELETE ? SUP_DIFF_PENDING : SUP_DIFF_DONE;
+}
+
+static int record(struct run *r, struct sup_txn *t, struct sup_slice key,
+                  const struct sup_reconcile_step *s, struct sup_err *err)
+{
+    struct sup_difference *d = &r->d;
+    struct sup_report_key k;
+
+    memset(d, 0, sizeof(*d));
+    snprintf(d->address, sizeof(d->address), "%.*s", (int)key.n, (const char *)key.p);
+    sup_text_copy(d->spelling, sizeof(d->spelling), s->spelling);
+    d->kind = s->kind;
+    d->cause = s->cause;
+    d->action = s->action;
+    d->result = result_of(r, s);
+    d->reason = s->reason;
+    d->time_ms = s->time_ms;
+    count_kind(r->tally.counts, d->kind);
+    r->tally.counts[SUP_COUNT_WITHHELD] += d->result == SUP_DIFF_WITHHELD;
+    r->tally.counts[SUP_COUNT_PENDING] += d->result == SUP_DIFF_PENDING;
+    if (d->result != SUP_DIFF_WITHHELD)
+        count_action(r->tally.counts, d);
+    if (r->tally.n_differences == DIFFERENCES_MAX)
+        return SUP_OK;
+    sup_report_key_difference(&k, r->report->id, (uint32_t)r->tally.n_differences++);
+    sup_buf_reset(&r->value);
+    sup_difference_encode(d, &r->value);
+    if (r->value.failed)
+        return sup_err_set(err, r->value.failed, "difference is too large");
+    sup_txn_put(t, SUP_CF_REPORTS, sup_slice_of(k.b, k.n), sup_buf_slice(&r->value));
+    return SUP_OK;
+}
+
+/* --- acting --- */
+
+static int act_unmanaged(struct run *r, struct sup_txn *t, const struct sup_scan_item *item,
+                         enum sup_diff_cause cause, struct sup_err *err)
+{
+    struct sup_reconcile_step s = {.kind = SUP_DIFF_UNMANAGED,
+                                   .cause = cause,
+                                   .action = SUP_DO_NOTHING,
+                                   .spelling = item->listed[0].spelling,
+                                   .reason = item->listed[0].reason,
+                                   .time_ms = item->listed[0].last_update_ms};
+
+    return record(r, t, sup_slice_str(item->key + 1), &s, err);
+}
+
+static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
+                   const struct sup_scan_item *item, struct sup_err *err)
+{
+    struct sup_reconcile_address address = {
+        .key = sup_slice_str(item->key), .listed = item->listed, .n_listed = item->n_listed};
+    enum sup_diff_cause unmanaged = sup_scan_key_unmanaged(address.key);
+    int rc;
+
+    if (unmanaged)
+        return act_unmanaged(r, t, item, unmanaged, err);
+    rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, r->write,
+                             &r->plan, err);
+    for (size_t i = 0; rc == SUP_OK && i < r->plan.n; i++)
+        rc = record(r, t, address.key, &r->plan.steps[i], err);
+    return rc;
+}
+
+static int act(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    struct run *r = arg;
+    int rc = SUP_OK;
+
+    r->tally = *r->report;
+    for (const struct sup_scan_item *i = r->batch; rc == SUP_OK && i; i = i->next)
+        rc = act_one(r, a, t, i, err);
+    return rc;
+}
+
+static void drop_batch(struct run *r)
+{
+    while (r->batch) {
+        struct sup_scan_item *next = r->batch->next;
+        free(r->batch);
+        r->batch = next;
+    }
+    r->n_batch = 0;
+}
+
+/* They were put in front of each other. */
+static void turn_batch(struct run *r)
+{
+    struct sup_scan_item *turned = NULL;
+
+    while (r->batch) {
+        struct sup_scan_item *next = r->batch->next;
+        r->batch->next = turned;
+        turned = r->batch;
+        r->batch = next;
+    }
+    r->batch = turned;
+}
+
+static int flush_batch(struct run *r, struct sup_err *err)
+{
+    int rc;
+
+    if (!r->batch)
+        return SUP_OK;
+    turn_batch(r);
+    rc = sup_apply_run(r->rc->opts.apply, act, r, err);
+    if (rc == SUP_OK)
+        *r->report = r->tally;
+    drop_batch(r);
+    return rc;
+}
+
+static int gather(struct run *r, const struct sup_walk_address *w, struct sup_err *err)
+{
+    const struct sup_reconcile_address *a = &w->a;
+    struct sup_scan_item *item;
+    size_t texts = 0;
+    char *at;
+
+    for (size_t i = 0; i < a->n_listed; i++)
+        texts += strlen(a->listed[i].spelling) + 1;
+    item = malloc(sizeof(*item) + texts);
+    if (!item)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    item->next = r->batch;
+    item->n_listed = a->n_listed;
+    snprintf(item->key, sizeof(item->key), "%.*s", (int)a->key.n, (const char *)a->key.p);
+    at = item->texts;
+    for (size_t i = 0; i < a->n_listed; i++) {
+        size_t n = strlen(a->listed[i].spelling) + 1;
+        memcpy(at, a->listed[i].spelling, n);
+        item->listed[i] = a->listed[i];
+        item->listed[i].spelling = at;
+        at += n;
+    }
+    r->batch = item;
+    return ++r->n_batch == BATCH_MAX ? flush_batch(r, err) : SUP_OK;
+}
+
+/* --- the second look --- */
+
+/* Does what is known of the list differ from what was found, though nothing is to be decided? */
+static bool is_stale(const struct sup_reconcile_address *a)
+{
+    size_t listed = 0;
+
+    for (size_t i = 0; a->known && i < a->known->n_spellings; i++)
+        listed += a->known->spellings[i].present;
+    if (listed != a->n_listed || (a->known && a->known->absent_since_ms != 0))
+        return true;
+    for (size_t i = 0; i < a->n_listed; i++) {
+        const struct sup_listed *l = &a->listed[i];
+        bool same = false;
+        for (size_t j = 0; a->known && j < a->known->n_spellings; j++) {
+            const struct sup_ses_spelling *s = &a->known->spellings[j];
+            same = same || (s->present && s->reason == l->reason &&
+                            s->last_update_ms == l->last_update_ms &&
+                            strcmp(s->spelling, l->spelling) == 0);
+        }
+        if (!same)
+            return true;
+    }
+    return false;
+}
+
+static int plan_only(struct run *r, const struct sup_walk_address *w, struct sup_err *err)
+{
+    if (w->unmanaged || r->plan.n > 0)
+        return gather(r, w, err);
+    return SUP_OK;
+}
+
+static int choose(void *arg, const struct sup_walk_address *w, struct sup_err *err)
+{
+    struct run *r = arg;
+
+    r->plan.n = 0;
+    if (!w->unmanaged)
+        sup_reconcile_plan(&w->a, &r->rules, &r->plan);
+    if (!r->write)
+        return plan_only(r, w, err);
+    if (w->unmanaged || r->plan.n > 0 || (!r->plan.busy && is_stale(&w->a)))
+        return gather(r, w, err);
+    return SUP_OK;
+}
+
+/* Of a plan: the calls it takes, and how long at the allowed rate, puts and deletes side by side.
+ */
+static void estimate(struct run *r)
+{
+    const uint64_t *c = r->report->counts;
+    uint64_t puts = c[SUP_COUNT_PUTS];
+    uint64_t deletes = c[SUP_COUNT_DELETES];
+    uint64_t longer = puts > deletes ? puts : deletes;
+
+    r->report->estimated_calls = puts + deletes;
+    r->report->estimated_ms = (uint64_t)((double)longer * 1000.0 / r->rc->opts.config->ses.max_rps);
+}
+
+static int plan_and_act(struct run *r, struct sup_err *err)
+{
+    int code = sup_reconcile_walk(r->rc, look, r, err);
+
+    if (code == SUP_OK)
+        code = check_fuse(r, err);
+    if (code == SUP_OK)
+        code = sup_reconcile_walk(r->rc, choose, r, err);
+    if (code == SUP_OK)
+        code = flush_batch(r, err);
+    drop_batch(r);
+    estimate(r);
+    if (code == SUP_OK)
+        code = use_up_fuse(r, err);
+    return code;
+}
+
+int sup_reconcile_run(struct sup_reconciler *rc, bool dry, struct sup_report *r,
+                      struct sup_err *err)
+{
+    const struct sup_options *c = rc->opts.config;
+    struct run *run = calloc(1, sizeof(*run));
+    int code;
+
+    if (!run)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    run->rc = rc;
+    run->report = r;
+    run->dry = dry;
+    run->write = !dry && c->ses.mode == SUP_MODE_ENFORCE;
+    sup_buf_init(&run->value, 8192);
+    code = sup_reconcile_scan(rc, r, &run->rules.scan_begin_ms, err);
+    run->rules.now_ms = sup_wall_ms();
+    run->rules.absence_interval_ms = c->ses.absence_interval_ms;
+    run->rules.removal = (enum sup_reconcile_removal)c->ses.on_external_removal;
+    if (code == SUP_OK)
+        code = plan_and_act(run, err);
+    sup_buf_fini(&run->value);
+    free(run);
+    return code;
+}
