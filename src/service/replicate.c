@@ -20,6 +20,13 @@ static void local_state(void *arg, uint64_t *incarnation, struct sup_vv *vv)
     sup_apply_vv(r->opts.apply, vv);
 }
 
+static bool local_root(void *arg, uint8_t root[SUP_REPAIR_ROOT_SIZE])
+{
+    const struct sup_replicator *r = arg;
+
+    return sup_peer_repair_root(r->opts.apply, root);
+}
+
 static bool local_known(void *arg, const char *node)
 {
     const struct sup_replicator *r = arg;
@@ -105,7 +112,9 @@ int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_r
         .node_id = sup_apply_node_id(opts->apply),
         .key_check = sup_apply_hash(opts->apply)->check,
         .drift_limit_ms = (uint64_t)c->mesh.max_clock_drift_ms,
+        .features = sup_apply_keeper(opts->apply) ? SUP_FEATURE_REPAIR : 0,
         .state = local_state,
+        .root = local_root,
         .known = local_known,
         .arg = r,
     };

@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "mesh/server.h"
 #include "service/replicate.h"
+#include "service/replicate_repair.h"
 
 /* Shared by replicate*.c only. */
 
@@ -18,6 +19,7 @@ struct sup_peer {
     pthread_t thread;
     bool started;
     struct sup_redial redial;
+    struct sup_peer_repair repair; /* the pull thread's */
 
     pthread_mutex_t mutex;       /* all below */
     pthread_cond_t cond;         /* in_flight became smaller */
@@ -40,6 +42,7 @@ struct sup_replicator {
     struct sup_mesh_tls *tls;
     struct sup_heart *heart;
     struct sup_mesh_server *server;
+    struct sup_repair_gate repair_gate;
     struct sup_session_local local;
     struct sup_stop stop;
     struct sup_peer *peers;

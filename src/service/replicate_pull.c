@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIAL_TIMEOUT_MS 10000
-#define RECV_TIMEOUT_MS 250
+#define DIAL_TIMEOUT_MS   10000
+#define RECV_TIMEOUT_MS   250
+#define REPAIR_TIMEOUT_MS 10 /* while a repair waits for commits */
 /* What we know of a peer is kept for restarts; losing a little of it costs nothing but time. */
 #define SAVE_EVERY_MS 5000
 
@@ -233,6 +234,7 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
     struct sup_session_stats *stats = malloc(sizeof(*stats));
     struct sup_mesh_mem *mem = NULL;
     int64_t save_at = 0;
+    bool repairing = false;
     int rc = msg && stats ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
 
     while (rc == SUP_OK && !sup_stop_is_set(&p->r->stop)) {
@@ -242,10 +244,16 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
             rc = sup_err_set(err, SUP_ENOMEM, "out of memory");
             break;
         }
-        rc = sup_session_recv(p->session, RECV_TIMEOUT_MS, mem, msg, err);
+        rc = sup_session_recv(p->session,
+                              repairing        ? 0
+                              : p->repair.pull ? REPAIR_TIMEOUT_MS
+                                               : RECV_TIMEOUT_MS,
+                              mem, msg, err);
         if (rc == SUP_OK && msg->type == SUP_FRAME_MUTATIONS) {
             rc = submit(p, mem, &msg->u.mutations);
             mem = NULL;
+        } else if (rc == SUP_OK && sup_peer_repair_is(msg->type)) {
+            rc = sup_peer_repair_message(&p->repair, msg, &mem, err);
         } else if (rc == SUP_OK) {
             rc = sup_err_set(err, SUP_EINPUT, "unexpected message from a peer that is pulled from");
             sup_session_close(p->session, SUP_REFUSED_PROTOCOL, "unexpected message");
@@ -253,6 +261,7 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
         if (rc == SUP_ETIMEDOUT)
             rc = SUP_OK;
         refresh(p, stats);
+        repairing = rc == SUP_OK && sup_peer_repair_step(&p->repair, stats, NULL, NULL);
         if (sup_mono_ms() >= save_at) {
             save_at = sup_mono_ms() + SAVE_EVERY_MS;
             (void)sup_apply_run(p->r->opts.apply, save_run, p, NULL);
@@ -313,8 +322,10 @@ static int64_t one_session(struct sup_peer *p)
     attach(p, s);
     fence(p, &sup_session_peer(s)->vv);
     rc = send_pull(p);
+    sup_peer_repair_begin(&p->repair, p->config->name, p->r->opts.apply, p->r->opts.store, s);
     if (rc == SUP_OK)
         rc = receive_loop(p, &err);
+    sup_peer_repair_end(&p->repair);
     detach(p);
     if (!sup_stop_is_set(&p->r->stop)) {
         bool silent;

@@ -19,7 +19,8 @@ struct serving {
     struct sup_session *session;
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    bool pulled; /* PULL came */
+    struct sup_repair_serve *repair; /* NULL when no sketch is kept */
+    bool pulled;                     /* PULL came */
     bool over;
     struct sup_vv sent; /* what the peer has or is on its way to it */
     uint64_t credit;
@@ -45,6 +46,9 @@ static void take_message(struct serving *v, const struct sup_mesh_msg *msg)
             v->credit = SUP_PULL_CREDIT;
         else
             v->credit += msg->u.pull.credit;
+    } else if (v->repair && sup_peer_repair_is(msg->type) &&
+               sup_repair_serve_message(v->repair, msg) == SUP_OK) {
+        sup_apply_wake(v->r->opts.apply); /* where the sender waits */
     } else {
         v->over = true;
         sup_session_close(v->session, SUP_REFUSED_PROTOCOL, "unexpected message");
@@ -206,14 +210,26 @@ static void sender_loop(struct serving *v)
 
     while (rc == SUP_OK && ready_to_send(v, &sent, &credit)) {
         bool idle = false;
+        int64_t wait_ms = -1;
         /* Asked before looking: a commit in between changes it and the wait ends at once. */
         uint64_t version = sup_apply_version(v->r->opts.apply);
         rc = send_some(v, &sent, credit, &idle);
-        if (rc == SUP_OK && idle)
-            (void)sup_apply_wait(v->r->opts.apply, version, SUP_HEARTBEAT_MS);
+        /* Repair gets what live mutations leave. */
+        if (rc == SUP_OK && idle && v->repair)
+            rc = sup_repair_serve_step(v->repair, &wait_ms);
+        if (rc == SUP_OK && idle && wait_ms != 0)
+            (void)sup_apply_wait(v->r->opts.apply, version,
+                                 wait_ms < 0 ? SUP_HEARTBEAT_MS : wait_ms);
     }
     if (rc != SUP_OK && rc != SUP_ECLOSED)
         sup_session_close(v->session, SUP_REFUSED_OTHER, "cannot serve");
+}
+
+static int send_on(void *arg, const struct sup_mesh_msg *msg)
+{
+    const struct serving *v = arg;
+
+    return sup_session_send(v->session, msg, SEND_TIMEOUT_MS);
 }
 
 static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_session *s)
@@ -226,6 +242,13 @@ static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_
     v->values = calloc(MESSAGE_COUNT, sizeof(*v->values));
     if (!v->mem || !v->m || !v->values)
         return SUP_ENOMEM;
+    if (sup_apply_keeper(r->opts.apply)) {
+        struct sup_repair_env env = {
+            .apply = r->opts.apply, .store = r->opts.store, .send = send_on, .arg = v};
+        v->repair = sup_repair_serve_new(&env, &r->repair_gate);
+        if (!v->repair)
+            return SUP_ENOMEM;
+    }
     for (size_t i = 0; i < MESSAGE_COUNT; i++)
         sup_buf_init(&v->values[i], SUP_DECISION_MAX + SUP_KEY_MAX + 64);
     return SUP_OK;
@@ -238,6 +261,7 @@ static void serving_fini(struct serving *v)
     free(v->values);
     free(v->m);
     sup_mem_free(v->mem);
+    sup_repair_serve_free(v->repair);
     pthread_cond_destroy(&v->cond);
     pthread_mutex_destroy(&v->mutex);
 }
