@@ -1,0 +1,259 @@
+#ifndef SIM_H
+#define SIM_H
+
+#include "base/random.h"
+#include "codec/value.h"
+#include "core/replica.h"
+#include "service/apply_txn.h"
+#include "service/replicate_log.h"
+#include "store/memory.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A whole mesh in virtual time: one thread, one seed. Each node is a store in memory, the product's
+ * apply and the product's replica; the network between them, the disks' accidents, the clocks and
+ * the operators are played here. Whatever is random comes from the seed. */
+
+#define SIM_NODES_MAX     30
+#define SIM_KEYS_MAX      8
+#define SIM_DRIFT_MS      60000
+#define SIM_DECISIONS_MAX 1024
+
+/* Bugs that the simulation must find: tests of the tests. They live here, not in the product. */
+enum sim_plant {
+    PLANT_NONE,
+    PLANT_REUSED_INCARNATION, /* a wiped or restored store goes on under its old name */
+    PLANT_TRIM_EARLY,         /* the log is trimmed without asking for acknowledgements */
+    PLANT_MERGE_BY_ARRIVAL,   /* of two decisions of one time the first to arrive stays */
+    PLANT_EARLY_ACK,          /* mutations are acknowledged before their commit */
+    PLANT_DROPPED_QUARANTINE, /* mutations from the future are forgotten */
+    PLANT_EARLY_ADOPTION,     /* the vector is taken over before the repair is through */
+    N_PLANTS
+};
+const char *sim_plant_name(enum sim_plant p);
+
+enum sim_msg_type {
+    MSG_HELLO,
+    MSG_HEARTBEAT,
+    MSG_PULL,
+    MSG_MUTATIONS,
+    MSG_ACK,
+    MSG_CLOSE,
+    MSG_REPAIR,  /* stands in for the comparison of sketches: "send me everything" */
+    MSG_SNAPSHOT /* the answer: all registers, the quarantine, and the vector they amount to */
+};
+
+struct sim_msg {
+    enum sim_msg_type type;
+    unsigned from, to;
+    bool to_server; /* along the direction in which the session was dialled */
+    uint64_t session;
+    uint64_t cost;
+    struct sup_vv_entry *vv;
+    size_t n_vv;
+    struct sup_mutation *m; /* of SNAPSHOT: without incarnation and seq */
+    size_t n;
+    uint8_t *bytes; /* what m points to */
+};
+
+/* One direction's dialler and server, each with its own idea of the session. */
+struct sim_conn {
+    uint64_t dialed;
+    bool dialed_up;
+    int64_t dialed_at, dialed_heard;
+    uint64_t accepted; /* 0 = none */
+    int64_t accepted_heard;
+    int64_t last_at[2]; /* a stream keeps its order, each way: [1] to the server */
+    uint64_t broken[2]; /* session of which a part was lost: the rest never arrives */
+};
+
+enum sim_job_kind { JOB_DECIDE, JOB_MUTATIONS, JOB_RECORDS, JOB_ADOPT, JOB_RELEASE, JOB_TRIM };
+
+struct sim_job {
+    struct sup_apply_job job; /* first: the job is found from it */
+    struct sim *sim;
+    struct sim_node *node;
+    enum sim_job_kind kind;
+    unsigned peer;
+    uint64_t session;
+    struct sim_msg *msg; /* owned */
+    size_t first, n;     /* part of msg that a RECORDS job takes */
+    size_t count;        /* quarantined or released */
+    size_t decision;     /* index in the model */
+    struct sup_proposal proposal;
+    struct sup_apply_trim trim;
+    uint64_t touched;
+};
+
+/* Register values as the checks want them. */
+struct sim_value {
+    struct sup_register reg; /* reg.encoded lives in bytes */
+    uint8_t bytes[96];
+};
+struct sim_table {
+    struct sim_value v[SIM_KEYS_MAX][SUP_N_CLASSES];
+};
+
+struct sim_node {
+    unsigned id;
+    char name[16];
+    bool running;
+    bool dying; /* a batch is committed, and the process dies before it can tell */
+    uint64_t life;
+    struct sup_store *store;
+    struct sup_apply *apply;
+    struct sup_replica *replica;
+    int64_t clock_offset_ms;
+    int64_t commit_ms; /* how long a commit takes */
+    bool fail_next_commit;
+    bool commit_due;
+    struct sim_job **jobs;
+    size_t n_jobs, room;
+    struct sim_table last; /* at the last commit */
+    struct sup_vv claimed; /* the most it ever told anybody; falls with the disk only */
+    struct sup_vv ever;    /* the same, and never falls */
+    struct sup_vv *saved;  /* per peer: what it was known to have, as last saved */
+    struct sup_store *backup;
+    uint64_t issued_incarnation; /* of the last decision that took the clock's time */
+    sup_hlc_time issued;
+    unsigned ticks;
+};
+
+struct sim_decision {
+    unsigned node, key;
+    enum sup_class cls;
+    bool made, acked;
+    bool excused; /* lost with its disk before anybody else had it */
+    struct sim_value value;
+};
+
+struct sim_event {
+    int64_t at;
+    uint64_t order;
+    int type;
+    unsigned node, peer;
+    uint64_t life;
+    struct sim_msg *msg;
+};
+
+enum sim_event_type {
+    EV_TICK,
+    EV_COMMIT,
+    EV_DIAL,
+    EV_DELIVER,
+    EV_DECIDE,
+    EV_FAULT,
+    EV_START,
+    EV_CRASH
+};
+
+struct sim_shape { /* what the seed decides first */
+    unsigned n_nodes, n_keys;
+    bool quiet; /* no faults at all */
+    bool lossy; /* single messages are lost, doubled, swapped: worse than any stream */
+    unsigned loss_permille;
+    int64_t run_ms, decide_ms, fault_ms, trim_ms;
+    uint64_t log_max;
+};
+
+struct sim {
+    uint64_t seed;
+    enum sim_plant plant;
+    bool trace;
+    bool faults_over;
+    bool failed;
+    char failure[512];
+    struct sup_rng rng;
+    struct sim_shape shape;
+    int64_t now;
+    int64_t wall_base;
+    struct sim_node *nodes;
+    struct sim_conn (*conns)[SIM_NODES_MAX]; /* [dialler][server] */
+    bool cut[SIM_NODES_MAX][SIM_NODES_MAX];  /* [from][to] */
+    unsigned latency[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct sim_event *heap;
+    size_t n_heap, heap_room;
+    uint64_t order, sessions;
+    struct sim_decision *decisions;
+    size_t n_decisions;
+    struct sup_hash_key hash;
+    struct sup_log_reader *reader;
+    struct sup_mem *mem;
+    struct sup_buf buf;
+    /* counted, for the summary */
+    uint64_t events, commits, crashes, wipes, restores, repairs, quarantined, excused, acked;
+};
+
+/* world.c */
+struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace);
+void sim_free(struct sim *s);
+bool sim_run(struct sim *s); /* true: all checks held */
+void sim_push(struct sim *s, int64_t delay, struct sim_event e);
+void sim_tracef(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool sim_chance(struct sim *s, unsigned permille);
+uint64_t sim_below(struct sim *s, uint64_t n);
+
+/* net.c */
+struct sim_msg *sim_msg_new(enum sim_msg_type type, unsigned from, unsigned to, bool to_server,
+                            uint64_t session, const struct sup_vv *vv);
+void sim_msg_free(struct sim_msg *m);
+/* Copies mutations into the message. */
+void sim_msg_put(struct sim_msg *m, const struct sup_mutation *from, size_t n);
+void sim_send(struct sim *s, struct sim_msg *m); /* takes m over */
+void sim_deliver(struct sim *s, struct sim_msg *m);
+void sim_dial(struct sim *s, struct sim_node *n, unsigned peer);
+void sim_conn_tick(struct sim *s, struct sim_node *n);
+void sim_dialed_lost(struct sim *s, struct sim_node *n, unsigned peer);
+void sim_accepted_lost(struct sim *s, struct sim_node *n, unsigned peer);
+
+/* node.c */
+void sim_node_start(struct sim *s, struct sim_node *n);
+void sim_node_crash(struct sim *s, struct sim_node *n);
+void sim_node_wipe(struct sim *s, struct sim_node *n);   /* crashed */
+void sim_node_backup(struct sim *s, struct sim_node *n); /* any */
+void sim_node_restore(struct sim *s, struct sim_node *n);
+void sim_node_tick(struct sim *s, struct sim_node *n);
+void sim_node_use(struct sim *s, struct sim_node *n); /* its clock is the one to be read */
+/* Index among n's peers of node `other`, and back. */
+size_t sim_peer_index(const struct sim_node *n, unsigned other);
+unsigned sim_peer_node(const struct sim_node *n, size_t index);
+void sim_step(struct sim *s, struct sim_node *n, const struct sup_replica_event *e,
+              struct sim_msg *msg);                /* msg: the event's mutations, taken over */
+void sim_serve(struct sim *s, struct sim_node *n); /* sends to all what there is */
+void sim_claim(struct sim *s, struct sim_node *n, const struct sup_vv *vv);
+
+/* jobs.c */
+void sim_submit(struct sim *s, struct sim_job *j);
+struct sim_job *sim_job_new(struct sim *s, struct sim_node *n, enum sim_job_kind kind);
+void sim_job_free(struct sim_job *j);
+void sim_commit(struct sim *s, struct sim_node *n);
+void sim_jobs_drop(struct sim_node *n);
+
+/* repair.c */
+struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, unsigned to, uint64_t session);
+void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m); /* takes m over */
+
+/* model.c */
+void sim_decide(struct sim *s);
+const char *sim_key(unsigned key);
+void sim_value_set(struct sim_value *v, const struct sup_register *r);
+void sim_table_read(struct sim *s, struct sup_store *store, struct sim_table *out);
+void sim_check_commit(struct sim *s, struct sim_node *n, uint64_t touched);
+void sim_check_restart(struct sim *s, struct sim_node *n);
+/* The node's disk is lost, or becomes what `restored` holds: what nobody else has is excused. */
+void sim_excuse(struct sim *s, struct sim_node *lost, struct sup_store *restored);
+bool sim_converged(struct sim *s);
+void sim_check_end(struct sim *s);
+
+/* faults.c */
+void sim_shape_choose(struct sim *s);
+void sim_fault(struct sim *s);
+void sim_crash_and_restart(struct sim *s, struct sim_node *n);
+
+/* scenario.c */
+int sim_scenario(const char *name); /* prints the trace of a fixed, quiet case */
+
+#endif
