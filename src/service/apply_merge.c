@@ -192,11 +192,12 @@ static int encode_own(struct sup_apply *a, const struct sup_proposal *p, struct 
 
     if (p->encoded.n > 0) {
         /* An event's own time moves the clock too, so that a ruling made in the same millisecond as
-         * the event it overrules is later than it. */
+         * the event it overrules is later than it. Without a limit: it is no later than our own
+         * wall clock was when the event was read, even if that was set back since. */
         *encoded = p->encoded;
         rc = sup_register_decode(*encoded, reg, cls, err);
         if (rc == SUP_OK)
-            (void)sup_hlc_merge(&a->now.hlc, reg->time, a->batch_ms, a->opts.max_clock_drift_ms);
+            (void)sup_hlc_merge(&a->now.hlc, reg->time, sup_hlc_ms(reg->time), 0);
         return rc;
     }
     d.time = sup_hlc_now(&a->now.hlc, a->batch_ms);
