@@ -9,6 +9,7 @@
 #include "service/replicate.h"
 #include "service/service.h"
 #include "service/ses_worker.h"
+#include "service/sketch_keeper.h"
 #include "service/sources.h"
 #include "store/store.h"
 
@@ -19,6 +20,7 @@ struct sup_service {
     struct sup_store *store;
     struct sup_aws *aws;
     struct sup_stop abort; /* ends AWS calls under way, when a drain takes too long */
+    struct sup_sketch_keeper *keeper; /* NULL without a mesh */
     struct sup_apply *apply;
     struct sup_ses_worker *ses;
     struct sup_reconciler *reconciler;

@@ -68,6 +68,9 @@ static int start_apply(struct sup_service *s, struct sup_err *err)
     };
     int rc = derive_hash(s->config, &opts.hash, err);
 
+    if (rc == SUP_OK && s->config->mesh.enabled)
+        rc = sup_sketch_keeper_open(s->store, &opts.hash, SUP_SKETCH_SYMBOLS, &s->keeper, err);
+    opts.keeper = s->keeper;
     if (rc == SUP_OK)
         rc = sup_apply_start(&opts, &s->apply, err);
     /* With nobody to ask, nobody can have more of it. */
@@ -227,6 +230,7 @@ void sup_service_free(struct sup_service *s)
     sup_replicator_free(s->replicator);
     sup_housekeeper_free(s->housekeeper);
     sup_apply_free(s->apply);
+    sup_sketch_keeper_free(s->keeper);
     sup_ses_worker_free(s->ses);
     sup_aws_free(s->aws);
     sup_store_close(s->store);
