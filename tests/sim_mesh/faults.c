@@ -29,6 +29,8 @@ void sim_shape_choose(struct sim *s)
     h->lossy = sim_chance(s, 200) && !h->quiet;
     h->loss_permille = h->quiet || sim_chance(s, 500) ? 0 : (unsigned)sim_below(s, 50);
     h->run_ms = 5000 + (int64_t)sim_below(s, 40000);
+    if (sim_chance(s, 80)) /* long enough for stalls, which only repair ends */
+        h->run_ms *= 6;
     h->decide_ms = h->run_ms / (int64_t)(5 + sim_below(s, 60));
     h->fault_ms = h->run_ms / (int64_t)(1 + sim_below(s, 20));
     h->trim_ms = 1000 + (int64_t)sim_below(s, 10000);

@@ -116,7 +116,8 @@ void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m)
     if (s->plant != PLANT_EARLY_ADOPTION)
         adopt(s, n, last);
     sim_msg_free(m);
-    if (sim_chance(s, 300)) /* the moment that matters */
+    /* The moment that matters. Most repairs come when the faults are over. */
+    if ((!s->faults_over || s->late_crashes++ < 2) && sim_below(s, 10) < 3)
         sim_push(s, (int64_t)sim_below(s, 30),
                  (struct sim_event){.type = EV_CRASH, .node = n->id, .life = n->life});
 }

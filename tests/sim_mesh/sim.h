@@ -163,6 +163,7 @@ struct sim {
     enum sim_plant plant;
     bool trace;
     bool faults_over;
+    unsigned late_crashes;
     bool failed;
     char failure[512];
     struct sup_rng rng;
