@@ -434,7 +434,9 @@ static int listener_listen(struct sup_listener *l, const char *url, const struct
 
     if (rc != SUP_OK)
         return rc;
-    int rv = nng_stream_listener_listen(l->nng);
+    int rv = nng_stream_listener_set_bool(l->nng, NNG_OPT_TCP_NODELAY, true);
+    if (rv == 0)
+        rv = nng_stream_listener_listen(l->nng);
     if (rv == 0)
         rv = nng_stream_listener_get_int(l->nng, NNG_OPT_TCP_BOUND_PORT, &l->port);
     return rv == 0 ? SUP_OK
@@ -628,7 +630,11 @@ int sup_stream_dial(struct sup_dialer *d, int64_t timeout_ms, struct sup_stream 
 
     if (rv != 0)
         return sup_err_set(err, sup_stream_code(rv), "%s: %s", d->url, nng_strerror(rv));
-    int rc = d->tls ? dialer_tls(d, nng, err) : SUP_OK;
+    rv = nng_stream_dialer_set_bool(nng, NNG_OPT_TCP_NODELAY, true);
+    int rc = rv == 0 ? SUP_OK
+                     : sup_err_set(err, sup_stream_code(rv), "TCP_NODELAY: %s", nng_strerror(rv));
+    if (rc == SUP_OK && d->tls)
+        rc = dialer_tls(d, nng, err);
     if (rc == SUP_OK)
         rc = dial(d, nng, timeout_ms, err);
     if (rc == SUP_OK) {
