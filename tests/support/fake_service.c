@@ -1,5 +1,9 @@
 #include "fake_service.h"
 
+#include "service/reconcile.h"
+#include "service/sns_source.h"
+#include "service/sources.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,4 +233,70 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     out->queue.last_receive_ms = SUP_NO_TIME;
     out->records = UINT64_MAX;
     out->started_ms = 1764000000000;
+}
+
+/* Archives, SNS and reconciliation: there is nothing. */
+
+int sup_service_backfill(struct sup_service *s, struct sup_slice body,
+                         void (*done)(void *arg, const struct sup_event_job *job), void *arg,
+                         struct sup_err *err)
+{
+    (void)s;
+    (void)body;
+    (void)done;
+    (void)arg;
+    return sup_err_set(err, SUP_ECLOSED, "the fake takes no events");
+}
+
+void sup_service_take_sns(struct sup_service *s, const struct sup_sns_delivery *d,
+                          struct sup_sns_answer *out)
+{
+    (void)s;
+    (void)d;
+    memset(out, 0, sizeof(*out));
+}
+
+int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPORT_ID_MAX + 1],
+                          struct sup_err *err)
+{
+    (void)s;
+    (void)dry_run;
+    id[0] = '\0';
+    return sup_err_set(err, SUP_ECLOSED, "the fake does not reconcile");
+}
+
+int sup_service_report(struct sup_service *s, const char *id, struct sup_report *out,
+                       bool (*each)(void *arg, const struct sup_difference *d), void *arg,
+                       struct sup_err *err)
+{
+    (void)s;
+    (void)each;
+    (void)arg;
+    memset(out, 0, sizeof(*out));
+    return sup_err_set(err, SUP_ENOTFOUND, "no report %s", id);
+}
+
+int sup_service_reports(struct sup_service *s, bool (*each)(void *arg, const struct sup_report *r),
+                        void *arg, struct sup_err *err)
+{
+    (void)s;
+    (void)each;
+    (void)arg;
+    (void)err;
+    return SUP_OK;
+}
+
+void sup_service_fuse(struct sup_service *s, struct sup_fuse *out)
+{
+    (void)s;
+    memset(out, 0, sizeof(*out));
+}
+
+int sup_service_fuse_decide(struct sup_service *s, bool confirm, const char *actor,
+                            struct sup_err *err)
+{
+    (void)s;
+    (void)confirm;
+    (void)actor;
+    return sup_err_set(err, SUP_ENOTFOUND, "no fuse has tripped");
 }
