@@ -102,6 +102,7 @@ struct sup_replica_actions *sup_replica_step(struct sup_replica *r, int64_t now_
 
     r->out.n = 0;
     r->out.n_ranges = 0;
+    r->out.starved = false;
     if (e->type == SUP_EV_TICK) {
         tick(&c);
         return &r->out;

@@ -80,7 +80,8 @@ static void may_send(const struct sup_replica_ctx *c)
     const struct sup_vv *mine = &c->self->vv;
     size_t first = mine->n > 0 ? v->next % mine->n : 0;
 
-    if (!v->pulled || v->credit == 0)
+    c->r->out.starved = !v->pulled || v->credit == 0;
+    if (c->r->out.starved)
         return;
     for (size_t k = 0; k < mine->n && out->n_ranges < SUP_REPLICA_RANGES_MAX; k++) {
         size_t i = (first + k) % mine->n;

@@ -84,6 +84,7 @@ struct sup_replica_actions {
     struct sup_replica_range ranges[SUP_REPLICA_RANGES_MAX]; /* of FILL */
     size_t n_ranges;
     struct sup_vv trim; /* of TRIM */
+    bool starved;       /* MAY_SEND: nothing can be sent before the peer's next PULL or ACK */
 };
 
 #endif

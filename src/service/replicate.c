@@ -50,6 +50,7 @@ static int peers_init(struct sup_replicator *r, struct sup_err *err)
         int rc;
         p->r = r;
         p->config = &c->mesh.peers[i];
+        p->index = i;
         p->level_mono_ms = -1;
         p->contact_wall_ms = SUP_NO_TIME;
         p->rtt_ms = -1;
@@ -88,6 +89,8 @@ static int endpoints_start(struct sup_replicator *r, struct sup_err *err)
     int rc = sup_heart_start(&r->heart, err);
 
     server.heart = r->heart;
+    if (rc == SUP_OK)
+        rc = sup_replicator_core_start(r, err);
     if (rc == SUP_OK && c->mesh.listen[0] != '\0')
         rc = sup_mesh_server_start(&server, &r->server, err);
     for (size_t i = 0; rc == SUP_OK && i < r->n_peers; i++)
@@ -106,6 +109,7 @@ int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_r
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     r->opts = *opts;
     sup_stop_init(&r->stop);
+    pthread_mutex_init(&r->core_mutex, NULL);
     r->local = (struct sup_session_local){
         .cluster = c->mesh.cluster,
         .node = c->node,
@@ -145,6 +149,7 @@ void sup_replicator_stop(struct sup_replicator *r)
         sup_apply_wake(r->opts.apply);
         sup_mesh_server_stop(r->server);
     }
+    sup_replicator_core_stop(r);
 }
 
 void sup_replicator_free(struct sup_replicator *r)
@@ -159,6 +164,7 @@ void sup_replicator_free(struct sup_replicator *r)
         pthread_mutex_destroy(&r->peers[i].mutex);
     }
     free(r->peers);
+    sup_replicator_core_free(r);
     sup_mesh_tls_free(r->tls);
     sup_stop_fini(&r->stop);
     free(r);

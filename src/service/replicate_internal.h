@@ -2,15 +2,12 @@
 #define SUP_SERVICE_REPLICATE_INTERNAL_H
 
 #include "base/thread.h"
+#include "core/replica.h"
 #include "mesh/server.h"
 #include "service/replicate.h"
 #include "service/replicate_repair.h"
 
 /* Shared by replicate*.c only. */
-
-/* Bytes of mutations under way to this node from one peer: more than a 200 ms path at 40 MB/s
- * holds. */
-#define SUP_PULL_CREDIT (8U << 20)
 
 struct sup_peer {
     struct sup_replicator *r;
@@ -18,18 +15,18 @@ struct sup_peer {
     struct sup_dialer *dialer;
     pthread_t thread;
     bool started;
-    struct sup_redial redial;
+    size_t index;                  /* among the peers */
     struct sup_peer_repair repair; /* the pull thread's */
 
     pthread_mutex_t mutex;       /* all below */
     pthread_cond_t cond;         /* in_flight became smaller */
     struct sup_session *session; /* NULL while not connected; only the pull thread frees it */
+    uint64_t session_id;         /* the core's number for it */
+    bool repair_wanted;          /* the core asked for a repair */
     size_t in_flight;            /* mutation jobs that have not come back */
-    int failed;                  /* a job failed: its code */
     int64_t level_mono_ms;       /* when we last had all that it had; -1 = never */
     int64_t contact_wall_ms;     /* SUP_NO_TIME = never */
-    bool confirmed;   /* has no more of our incarnation than we, in this process's life */
-    struct sup_vv vv; /* what it is known to have */
+    struct sup_vv vv;            /* what it is known to have */
     uint64_t node_id;
     uint64_t incarnation;
     double clock_offset_ms, rtt_ms;
@@ -47,7 +44,33 @@ struct sup_replicator {
     struct sup_stop stop;
     struct sup_peer *peers;
     size_t n_peers;
+
+    pthread_t ticker;
+    bool ticking;
+    pthread_mutex_t core_mutex; /* all below; taken before a peer's mutex, never behind it */
+    struct sup_replica *core;
+    struct sup_replica_self self;
+    uint64_t sessions; /* numbers given out */
 };
+
+/* What of a step's actions is the caller's: it is the one who can block, or who has what the event
+ * brought. The rest was carried out. */
+struct sup_replica_orders {
+    bool pull, submit, fill, transmit, close, starved;
+    int64_t dial_ms; /* negative: none */
+    uint64_t max_bytes;
+    uint64_t generation;
+    struct sup_replica_range ranges[SUP_REPLICA_RANGES_MAX];
+    size_t n_ranges;
+};
+
+/* replicate_core.c. Any thread, holding no peer's mutex. */
+void sup_replicator_step(struct sup_replicator *r, const struct sup_replica_event *e,
+                         struct sup_replica_orders *out);
+uint64_t sup_replicator_session(struct sup_replicator *r); /* a new session's number */
+int sup_replicator_core_start(struct sup_replicator *r, struct sup_err *err); /* and ticks */
+void sup_replicator_core_stop(struct sup_replicator *r);
+void sup_replicator_core_free(struct sup_replicator *r);
 
 /* replicate_pull.c */
 int sup_peer_start(struct sup_peer *p, struct sup_err *err);

@@ -21,6 +21,7 @@ struct pull_job {
     struct sup_peer *peer;
     struct sup_mesh_mem *mem;
     struct sup_mutations mutations;
+    uint64_t session;
     size_t quarantined;
 };
 
@@ -41,41 +42,30 @@ static int pull_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err
     return SUP_OK;
 }
 
-static void acknowledge(struct sup_peer *p, uint64_t credit)
-{
-    struct sup_mesh_msg *ack = malloc(sizeof(*ack));
-
-    if (ack && p->session) {
-        ack->type = SUP_FRAME_ACK;
-        sup_apply_vv(p->r->opts.apply, &ack->u.pull.vv);
-        ack->u.pull.credit = credit;
-        (void)sup_session_post(p->session, ack);
-    }
-    free(ack);
-}
-
 /* On the writer thread: the commit is durable, or it failed. */
 static void pull_done(struct sup_apply_job *job, int code, const struct sup_err *err)
 {
     struct pull_job *j = (struct pull_job *)job;
     struct sup_peer *p = j->peer;
+    struct sup_replica_event e = {.type = SUP_EV_APPLIED,
+                                  .peer = p->index,
+                                  .session = j->session,
+                                  .cost = j->mutations.cost,
+                                  .n = code == SUP_OK ? j->quarantined : 0,
+                                  .code = code};
+    struct sup_replica_orders orders;
 
-    pthread_mutex_lock(&p->mutex);
-    if (code == SUP_OK) {
-        p->quarantined += j->quarantined;
-        acknowledge(p, j->mutations.cost);
-    } else if (p->failed == SUP_OK) {
-        p->failed = code;
+    if (code != SUP_OK) {
+        pthread_mutex_lock(&p->mutex);
         sup_text_copy(p->last_error, sizeof(p->last_error), err ? err->msg : sup_code_name(code));
-        if (p->session)
-            sup_session_close(p->session, SUP_REFUSED_OTHER, "mutations could not be applied");
+        pthread_mutex_unlock(&p->mutex);
     }
+    sup_replicator_step(p->r, &e, &orders);
+    pthread_mutex_lock(&p->mutex);
+    p->quarantined += e.n;
     p->in_flight--;
     pthread_cond_broadcast(&p->cond);
     pthread_mutex_unlock(&p->mutex);
-    if (j->quarantined > 0)
-        sup_log_warn("replicate", "mutations from the future are quarantined",
-                     SUP_S("peer", p->config->name), SUP_U("count", j->quarantined));
     sup_mesh_mem_free(j->mem);
     free(j);
 }
@@ -94,6 +84,7 @@ static int submit(struct sup_peer *p, struct sup_mesh_mem *mem,
     j->job.run = pull_run;
     j->job.done = pull_done;
     j->peer = p;
+    j->session = p->session_id;
     j->mem = mem;
     j->mutations = *mutations;
     pthread_mutex_lock(&p->mutex);
@@ -103,6 +94,27 @@ static int submit(struct sup_peer *p, struct sup_mesh_mem *mem,
     if (rc != SUP_OK)
         pull_done(&j->job, rc, NULL);
     return SUP_OK;
+}
+
+/* Takes *mem over when the core wants the mutations; when not, it has closed the session. */
+static int take_mutations(struct sup_peer *p, struct sup_mesh_mem **mem,
+                          const struct sup_mutations *mutations)
+{
+    struct sup_replica_event e = {.type = SUP_EV_MUTATIONS,
+                                  .peer = p->index,
+                                  .session = p->session_id,
+                                  .m = mutations->m,
+                                  .n = mutations->n,
+                                  .cost = mutations->cost};
+    struct sup_replica_orders orders;
+    int rc;
+
+    sup_replicator_step(p->r, &e, &orders);
+    if (!orders.submit)
+        return SUP_OK;
+    rc = submit(p, *mem, mutations);
+    *mem = NULL;
+    return rc;
 }
 
 /* --- a session --- */
@@ -137,6 +149,15 @@ static void refresh(struct sup_peer *p, struct sup_session_stats *stats)
     if (sup_vv_covers(&mine, &stats->vv))
         p->level_mono_ms = stats->last_heard_mono_ms;
     pthread_mutex_unlock(&p->mutex);
+}
+
+static void tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
+{
+    struct sup_replica_event e = {
+        .type = SUP_EV_PEER_VV, .peer = p->index, .session = p->session_id, .vv = &stats->vv};
+    struct sup_replica_orders orders;
+
+    sup_replicator_step(p->r, &e, &orders);
 }
 
 static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
@@ -188,29 +209,33 @@ int sup_peer_load(struct sup_peer *p, struct sup_err *err)
     return rc == SUP_ENOTFOUND ? SUP_OK : rc;
 }
 
-/* A peer that has more of our incarnation than we do remembers writes that this store lost. */
-static void fence(struct sup_peer *p, const struct sup_vv *theirs)
+static void tell_repaired(struct sup_peer *p, int code)
 {
-    struct sup_replicator *r = p->r;
-    uint64_t own = sup_apply_incarnation(r->opts.apply);
-    struct sup_vv mine;
-    bool all = true;
+    struct sup_replica_event e = {
+        .type = SUP_EV_REPAIRED, .peer = p->index, .session = p->session_id, .code = code};
+    struct sup_replica_orders orders;
 
-    sup_apply_vv(r->opts.apply, &mine);
-    if (sup_vv_get(theirs, own) > sup_vv_get(&mine, own)) {
-        sup_log_warn("replicate", "this store is an old copy", SUP_S("peer", p->config->name));
-        sup_apply_revoke(r->opts.apply, own);
-        return;
-    }
-    for (size_t i = 0; i < r->n_peers; i++) {
-        struct sup_peer *o = &r->peers[i];
-        pthread_mutex_lock(&o->mutex);
-        o->confirmed = o->confirmed || o == p;
-        all = all && o->confirmed;
-        pthread_mutex_unlock(&o->mutex);
-    }
-    if (all)
-        sup_apply_settle(r->opts.apply, own);
+    sup_replicator_step(p->r, &e, &orders);
+}
+
+/* True: there is more to do at once. */
+static bool repair(struct sup_peer *p, const struct sup_session_stats *stats)
+{
+    bool wanted;
+    bool ended = false;
+    bool more;
+    int code = SUP_OK;
+
+    pthread_mutex_lock(&p->mutex);
+    wanted = p->repair_wanted;
+    p->repair_wanted = false;
+    pthread_mutex_unlock(&p->mutex);
+    if (wanted)
+        sup_peer_repair_adopt(&p->repair);
+    more = sup_peer_repair_step(&p->repair, stats, &ended, &code);
+    if (ended)
+        tell_repaired(p, code);
+    return more;
 }
 
 static int send_pull(struct sup_peer *p)
@@ -222,7 +247,7 @@ static int send_pull(struct sup_peer *p)
         return SUP_ENOMEM;
     msg->type = SUP_FRAME_PULL;
     sup_apply_vv(p->r->opts.apply, &msg->u.pull.vv);
-    msg->u.pull.credit = SUP_PULL_CREDIT;
+    msg->u.pull.credit = SUP_REPLICA_CREDIT;
     rc = sup_session_send(p->session, msg, DIAL_TIMEOUT_MS);
     free(msg);
     return rc;
@@ -234,6 +259,7 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
     struct sup_session_stats *stats = malloc(sizeof(*stats));
     struct sup_mesh_mem *mem = NULL;
     int64_t save_at = 0;
+    int64_t tell_at = 0;
     bool repairing = false;
     int rc = msg && stats ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
 
@@ -250,8 +276,7 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
                                                : RECV_TIMEOUT_MS,
                               mem, msg, err);
         if (rc == SUP_OK && msg->type == SUP_FRAME_MUTATIONS) {
-            rc = submit(p, mem, &msg->u.mutations);
-            mem = NULL;
+            rc = take_mutations(p, &mem, &msg->u.mutations);
         } else if (rc == SUP_OK && sup_peer_repair_is(msg->type)) {
             rc = sup_peer_repair_message(&p->repair, msg, &mem, err);
         } else if (rc == SUP_OK) {
@@ -261,7 +286,11 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
         if (rc == SUP_ETIMEDOUT)
             rc = SUP_OK;
         refresh(p, stats);
-        repairing = rc == SUP_OK && sup_peer_repair_step(&p->repair, stats, NULL, NULL);
+        repairing = rc == SUP_OK && repair(p, stats);
+        if (sup_mono_ms() >= tell_at) {
+            tell_at = sup_mono_ms() + RECV_TIMEOUT_MS;
+            tell_vv(p, stats);
+        }
         if (sup_mono_ms() >= save_at) {
             save_at = sup_mono_ms() + SAVE_EVERY_MS;
             (void)sup_apply_run(p->r->opts.apply, save_run, p, NULL);
@@ -290,16 +319,29 @@ static void detach(struct sup_peer *p)
 static void attach(struct sup_peer *p, struct sup_session *s)
 {
     const struct sup_hello *hello = sup_session_peer(s);
+    uint64_t id = sup_replicator_session(p->r);
 
     pthread_mutex_lock(&p->mutex);
     p->session = s;
-    p->failed = SUP_OK;
+    p->session_id = id;
+    p->repair_wanted = false;
     p->node_id = hello->node_id;
     p->sessions++;
     p->last_error[0] = '\0';
     pthread_mutex_unlock(&p->mutex);
     sup_log_info("replicate", "connected to peer", SUP_S("peer", p->config->name),
                  SUP_S("address", sup_session_address(s)));
+}
+
+/* Tells the core of the session; it wants the PULL sent. */
+static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
+{
+    struct sup_replica_event e = {
+        .type = SUP_EV_DIALED, .peer = p->index, .session = p->session_id, .vv = &hello->vv};
+    struct sup_replica_orders orders;
+
+    sup_replicator_step(p->r, &e, &orders);
+    return orders.pull ? send_pull(p) : SUP_OK;
 }
 
 /* Returns how long the session lasted; 0 when there was none. */
@@ -320,8 +362,7 @@ static int64_t one_session(struct sup_peer *p)
     }
     begin = sup_mono_ms();
     attach(p, s);
-    fence(p, &sup_session_peer(s)->vv);
-    rc = send_pull(p);
+    rc = begin_pulling(p, sup_session_peer(s));
     sup_peer_repair_begin(&p->repair, p->config->name, p->r->opts.apply, p->r->opts.store, s);
     if (rc == SUP_OK)
         rc = receive_loop(p, &err);
@@ -343,8 +384,12 @@ static void *pull_main(void *arg)
     struct sup_peer *p = arg;
 
     while (!sup_stop_is_set(&p->r->stop)) {
-        int64_t lived = one_session(p);
-        sup_stop_wait_ms(&p->r->stop, sup_redial_wait_ms(&p->redial, lived));
+        struct sup_replica_event e = {
+            .type = SUP_EV_DIAL_LOST, .peer = p->index, .lived_ms = one_session(p)};
+        struct sup_replica_orders orders;
+        e.session = p->session_id;
+        sup_replicator_step(p->r, &e, &orders);
+        sup_stop_wait_ms(&p->r->stop, orders.dial_ms);
     }
     return NULL;
 }
@@ -356,7 +401,6 @@ int sup_peer_start(struct sup_peer *p, struct sup_err *err)
 
     if (rc != SUP_OK)
         return rc;
-    sup_redial_init(&p->redial, sup_random_u64());
     rc = sup_thread_start(&p->thread, "mesh-pull", pull_main, p);
     if (rc != SUP_OK)
         return sup_err_set(err, rc, "cannot start a thread");

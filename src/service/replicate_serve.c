@@ -1,15 +1,12 @@
 /* The serving side of replication: another node pulls, we send from the log. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/keys.h"
 #include "service/replicate_internal.h"
+#include "service/replicate_log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* A message is sent when it holds so much: large enough for TLS records and zstd, small enough not
- * to delay the first mutation of a burst. */
-#define MESSAGE_BYTES (128U << 10)
-#define MESSAGE_COUNT 4096
 /* How long a send may wait for room before the peer counts as stuck; its heartbeats go on
  * meanwhile. */
 #define SEND_TIMEOUT_MS 30000
@@ -17,44 +14,58 @@
 struct serving {
     struct sup_replicator *r;
     struct sup_session *session;
-    pthread_mutex_t mutex;
-    pthread_cond_t cond;
+    size_t peer;
+    uint64_t session_id;             /* the core's number */
     struct sup_repair_serve *repair; /* NULL when no sketch is kept */
-    bool pulled;                     /* PULL came */
+    struct sup_log_reader *log;      /* the sender's */
+
+    pthread_mutex_t mutex; /* all below */
+    pthread_cond_t cond;
+    bool news; /* PULL or ACK came */
     bool over;
-    struct sup_vv sent; /* what the peer has or is on its way to it */
-    uint64_t credit;
-    /* sender only */
-    struct sup_mutation *m;
-    size_t n;
-    size_t bytes;
-    struct sup_buf *values; /* what m points to, one a mutation */
-    struct sup_mem *mem;
 };
+
+static struct sup_replica_event event_of(const struct serving *v, enum sup_replica_event_type type)
+{
+    return (struct sup_replica_event){.type = type, .peer = v->peer, .session = v->session_id};
+}
+
+static void step(struct serving *v, const struct sup_replica_event *e,
+                 struct sup_replica_orders *orders)
+{
+    sup_replicator_step(v->r, e, orders);
+    if (orders->close)
+        sup_session_close(v->session, SUP_REFUSED_PROTOCOL, "unexpected message");
+}
+
+static void wake_sender(struct serving *v, bool over)
+{
+    pthread_mutex_lock(&v->mutex);
+    v->news = true;
+    v->over = v->over || over;
+    pthread_cond_broadcast(&v->cond);
+    pthread_mutex_unlock(&v->mutex);
+}
 
 static void take_message(struct serving *v, const struct sup_mesh_msg *msg)
 {
-    pthread_mutex_lock(&v->mutex);
-    if (msg->type == SUP_FRAME_PULL) {
-        v->sent = msg->u.pull.vv;
-        v->credit = msg->u.pull.credit;
-        v->pulled = true;
-    } else if (msg->type == SUP_FRAME_ACK && v->pulled) {
-        /* It may have got the same from others meanwhile. */
-        (void)sup_vv_merge(&v->sent, &msg->u.pull.vv);
-        if (msg->u.pull.credit > SUP_PULL_CREDIT - v->credit && v->credit <= SUP_PULL_CREDIT)
-            v->credit = SUP_PULL_CREDIT;
-        else
-            v->credit += msg->u.pull.credit;
+    struct sup_replica_orders orders;
+    struct sup_replica_event e;
+
+    if (msg->type == SUP_FRAME_PULL || msg->type == SUP_FRAME_ACK) {
+        e = event_of(v, msg->type == SUP_FRAME_PULL ? SUP_EV_PULL : SUP_EV_ACK);
+        e.vv = &msg->u.pull.vv;
+        e.cost = msg->u.pull.credit;
+        step(v, &e, &orders);
+        wake_sender(v, orders.close);
     } else if (v->repair && sup_peer_repair_is(msg->type) &&
                sup_repair_serve_message(v->repair, msg) == SUP_OK) {
-        sup_apply_wake(v->r->opts.apply); /* where the sender waits */
+        wake_sender(v, false);
+        sup_apply_wake(v->r->opts.apply); /* where the sender may wait */
     } else {
-        v->over = true;
         sup_session_close(v->session, SUP_REFUSED_PROTOCOL, "unexpected message");
+        wake_sender(v, true);
     }
-    pthread_cond_broadcast(&v->cond);
-    pthread_mutex_unlock(&v->mutex);
 }
 
 static void *reader_main(void *arg)
@@ -70,156 +81,100 @@ static void *reader_main(void *arg)
         if (rc == SUP_OK)
             take_message(v, msg);
     }
-    pthread_mutex_lock(&v->mutex);
-    v->over = true;
-    pthread_cond_broadcast(&v->cond);
-    pthread_mutex_unlock(&v->mutex);
+    wake_sender(v, true);
     sup_apply_wake(v->r->opts.apply);
     free(msg);
     sup_mesh_mem_free(mem);
     return NULL;
 }
 
-/* Waits for credit. Gives what was sent so far; false when the session is over. */
-static bool ready_to_send(struct serving *v, struct sup_vv *sent, uint64_t *credit)
+/* False when the session is over. Forgets the news: what comes from now on is news again. */
+static bool goes_on(struct serving *v)
 {
     bool over;
 
     pthread_mutex_lock(&v->mutex);
-    while (!v->over && (!v->pulled || v->credit == 0))
-        sup_cond_wait_ms(&v->cond, &v->mutex, -1);
-    *sent = v->sent;
-    *credit = v->credit;
+    v->news = false;
     over = v->over;
     pthread_mutex_unlock(&v->mutex);
     return !over;
 }
 
-static int send_batch(struct serving *v)
+static void wait_for_peer(struct serving *v)
 {
-    struct sup_mesh_msg msg;
-    int rc = SUP_OK;
-
-    if (v->n == 0)
-        return SUP_OK;
-    msg.type = SUP_FRAME_MUTATIONS;
-    msg.u.mutations = (struct sup_mutations){.m = v->m, .n = v->n};
     pthread_mutex_lock(&v->mutex);
-    v->credit -= v->credit < v->bytes ? v->credit : v->bytes;
-    for (size_t i = 0; i < v->n && rc == SUP_OK; i++)
-        rc = sup_vv_raise(&v->sent, v->m[i].incarnation, v->m[i].seq);
+    while (!v->over && !v->news)
+        sup_cond_wait_ms(&v->cond, &v->mutex, -1);
     pthread_mutex_unlock(&v->mutex);
-    if (rc == SUP_OK)
-        rc = sup_session_send(v->session, &msg, SEND_TIMEOUT_MS);
-    v->n = 0;
-    v->bytes = 0;
-    return rc;
 }
 
-static int add(struct serving *v, uint64_t incarnation, uint64_t seq, struct sup_slice value)
+/* Was what could not be read trimmed since the core looked? */
+static bool trimmed(struct serving *v, const struct sup_replica_orders *orders)
 {
-    struct sup_buf *copy = &v->values[v->n];
-    struct sup_log_entry e;
-    struct sup_err err = {0};
-    int rc;
+    struct sup_vv floor;
 
-    sup_buf_reset(copy);
-    sup_buf_add_slice(copy, value);
-    if (copy->failed)
-        return copy->failed;
-    rc = sup_log_entry_decode(sup_buf_slice(copy), v->mem, &e, &err);
+    sup_apply_floor(v->r->opts.apply, &floor);
+    for (size_t i = 0; i < orders->n_ranges; i++) {
+        if (orders->ranges[i].from <= sup_vv_get(&floor, orders->ranges[i].incarnation))
+            return true;
+    }
+    return false;
+}
+
+static int send_log(struct serving *v, const struct sup_replica_orders *orders)
+{
+    struct sup_replica_event e = event_of(v, SUP_EV_FILLED);
+    struct sup_replica_orders next;
+    struct sup_log_batch batch;
+    struct sup_mesh_msg msg = {.type = SUP_FRAME_MUTATIONS};
+    struct sup_err err = {0};
+    int rc = sup_log_reader_fill(v->log, v->r->opts.store, orders->ranges, orders->n_ranges,
+                                 orders->max_bytes, &batch, &err);
+
+    if (rc == SUP_ENOTFOUND && trimmed(v, orders))
+        return SUP_OK;
     if (rc != SUP_OK) {
-        sup_log_error("replicate", "log entry cannot be read", SUP_U("incarnation", incarnation),
-                      SUP_U("seq", seq), SUP_S("error", err.msg));
+        sup_log_error("replicate", "the log cannot be read", SUP_S("error", err.msg));
         return rc;
     }
-    v->m[v->n] = (struct sup_mutation){
-        .incarnation = incarnation, .seq = seq, .key = e.key, .cls = e.cls, .encoded = e.encoded};
-    v->bytes += sup_mesh_mutation_size(&v->m[v->n]);
-    v->n++;
-    return SUP_OK;
+    e.ranges = batch.ranges;
+    e.n = batch.n_ranges;
+    e.cost = batch.bytes;
+    e.generation = orders->generation;
+    step(v, &e, &next);
+    if (!next.transmit)
+        return SUP_OK;
+    msg.u.mutations = (struct sup_mutations){.m = batch.m, .n = batch.n};
+    return sup_session_send(v->session, &msg, SEND_TIMEOUT_MS);
 }
 
-/* Fills one message with an incarnation's log from seq `from` to `to`. */
-static int fill(struct serving *v, uint64_t incarnation, uint64_t from, uint64_t to,
-                uint64_t credit)
+/* Repair gets what live mutations leave. */
+static int idle(struct serving *v, uint64_t version)
 {
-    struct sup_key lower;
-    struct sup_key upper;
-    struct sup_iter *it;
-    uint64_t expected = from;
-    int rc = SUP_OK;
+    int64_t wait_ms = -1;
+    int rc = v->repair ? sup_repair_serve_step(v->repair, &wait_ms) : SUP_OK;
 
-    sup_key_log(&lower, incarnation, from);
-    sup_key_log(&upper, incarnation, to + 1);
-    it = sup_iter_new(v->r->opts.store, NULL, SUP_CF_LOG, sup_key_slice(&lower),
-                      sup_key_slice(&upper));
-    if (!it)
-        return SUP_ENOMEM;
-    for (; rc == SUP_OK && sup_iter_valid(it) && v->n < MESSAGE_COUNT && v->bytes < MESSAGE_BYTES &&
-           v->bytes < credit;
-         sup_iter_next(it)) {
-        uint64_t inc = 0;
-        uint64_t seq = 0;
-        if (!sup_key_log_parse(sup_iter_key(it), &inc, &seq) || seq != expected) {
-            sup_log_error("replicate", "log has a gap", SUP_U("incarnation", incarnation),
-                          SUP_U("expected", expected), SUP_U("found", seq));
-            rc = SUP_ECORRUPT;
-            break;
-        }
-        rc = add(v, incarnation, seq, sup_iter_value(it));
-        expected++;
-    }
-    if (rc == SUP_OK)
-        rc = sup_iter_status(it, NULL);
-    if (rc == SUP_OK && expected == from) {
-        sup_log_error("replicate", "log entry is missing", SUP_U("incarnation", incarnation),
-                      SUP_U("seq", from));
-        rc = SUP_ECORRUPT;
-    }
-    sup_iter_free(it);
+    if (rc == SUP_OK && wait_ms != 0)
+        (void)sup_apply_wait(v->r->opts.apply, version, wait_ms < 0 ? SUP_HEARTBEAT_MS : wait_ms);
     return rc;
-}
-
-/* Sends one message if the peer lacks something. *idle: it lacks nothing. */
-static int send_some(struct serving *v, const struct sup_vv *sent, uint64_t credit, bool *idle)
-{
-    struct sup_vv mine;
-    int rc = SUP_OK;
-
-    sup_apply_vv(v->r->opts.apply, &mine);
-    sup_mem_reset(v->mem);
-    *idle = true;
-    for (size_t i = 0; i < mine.n && rc == SUP_OK; i++) {
-        uint64_t has = sup_vv_get(sent, mine.e[i].incarnation);
-        if (has >= mine.e[i].seq)
-            continue;
-        if (v->n >= MESSAGE_COUNT || v->bytes >= MESSAGE_BYTES || v->bytes >= credit)
-            break;
-        *idle = false;
-        rc = fill(v, mine.e[i].incarnation, has + 1, mine.e[i].seq, credit);
-    }
-    return rc == SUP_OK ? send_batch(v) : rc;
 }
 
 static void sender_loop(struct serving *v)
 {
-    struct sup_vv sent;
-    uint64_t credit = 0;
+    struct sup_replica_event may_send = event_of(v, SUP_EV_MAY_SEND);
+    struct sup_replica_orders orders;
     int rc = SUP_OK;
 
-    while (rc == SUP_OK && ready_to_send(v, &sent, &credit)) {
-        bool idle = false;
-        int64_t wait_ms = -1;
+    while (rc == SUP_OK && goes_on(v)) {
         /* Asked before looking: a commit in between changes it and the wait ends at once. */
         uint64_t version = sup_apply_version(v->r->opts.apply);
-        rc = send_some(v, &sent, credit, &idle);
-        /* Repair gets what live mutations leave. */
-        if (rc == SUP_OK && idle && v->repair)
-            rc = sup_repair_serve_step(v->repair, &wait_ms);
-        if (rc == SUP_OK && idle && wait_ms != 0)
-            (void)sup_apply_wait(v->r->opts.apply, version,
-                                 wait_ms < 0 ? SUP_HEARTBEAT_MS : wait_ms);
+        step(v, &may_send, &orders);
+        if (orders.fill)
+            rc = send_log(v, &orders);
+        else if (orders.starved)
+            wait_for_peer(v);
+        else
+            rc = idle(v, version);
     }
     if (rc != SUP_OK && rc != SUP_ECLOSED)
         sup_session_close(v->session, SUP_REFUSED_OTHER, "cannot serve");
@@ -232,15 +187,28 @@ static int send_on(void *arg, const struct sup_mesh_msg *msg)
     return sup_session_send(v->session, msg, SEND_TIMEOUT_MS);
 }
 
+/* Peers whose names are not configured were refused at HELLO. */
+static size_t peer_index(const struct sup_replicator *r, const char *node)
+{
+    size_t i = 0;
+
+    while (i < r->n_peers && strcmp(r->peers[i].config->name, node) != 0)
+        i++;
+    return i;
+}
+
 static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_session *s)
 {
+    struct sup_replica_event e;
+    struct sup_replica_orders orders;
+
     *v = (struct serving){.r = r, .session = s};
     pthread_mutex_init(&v->mutex, NULL);
     sup_cond_init(&v->cond);
-    v->mem = sup_mem_new();
-    v->m = calloc(MESSAGE_COUNT, sizeof(*v->m));
-    v->values = calloc(MESSAGE_COUNT, sizeof(*v->values));
-    if (!v->mem || !v->m || !v->values)
+    v->peer = peer_index(r, sup_session_peer(s)->node);
+    v->session_id = sup_replicator_session(r);
+    v->log = sup_log_reader_new();
+    if (!v->log)
         return SUP_ENOMEM;
     if (sup_apply_keeper(r->opts.apply)) {
         struct sup_repair_env env = {
@@ -249,18 +217,19 @@ static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_
         if (!v->repair)
             return SUP_ENOMEM;
     }
-    for (size_t i = 0; i < MESSAGE_COUNT; i++)
-        sup_buf_init(&v->values[i], SUP_DECISION_MAX + SUP_KEY_MAX + 64);
+    e = event_of(v, SUP_EV_ACCEPTED);
+    e.vv = &sup_session_peer(s)->vv;
+    step(v, &e, &orders);
     return SUP_OK;
 }
 
 static void serving_fini(struct serving *v)
 {
-    for (size_t i = 0; v->values && i < MESSAGE_COUNT; i++)
-        sup_buf_fini(&v->values[i]);
-    free(v->values);
-    free(v->m);
-    sup_mem_free(v->mem);
+    struct sup_replica_event e = event_of(v, SUP_EV_ACCEPT_LOST);
+    struct sup_replica_orders orders;
+
+    sup_replicator_step(v->r, &e, &orders);
+    sup_log_reader_free(v->log);
     sup_repair_serve_free(v->repair);
     pthread_cond_destroy(&v->cond);
     pthread_mutex_destroy(&v->mutex);
