@@ -1,6 +1,7 @@
 #include "aws/sesv2.h"
 
 #include "aws/json.h"
+#include "aws/ses_call.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -27,18 +28,8 @@ static enum sup_ses_reason reason_of(const char *name)
 
 /* ---- calls ---- */
 
-struct ses_call {
-    const char *name;
-    const char *method;
-    const char *path;
-    const char *query;
-    struct sup_slice body;
-    struct sup_stop *stop;
-};
-
-/* reply may be NULL when the body is of no interest. */
-static int call(struct sup_aws *a, const struct ses_call *c, json_t **reply,
-                struct sup_aws_error *aerr, struct sup_err *err)
+int sup_ses_call(struct sup_aws *a, const struct sup_ses_call *c, json_t **reply,
+                 struct sup_aws_error *aerr, struct sup_err *err)
 {
     static const struct sup_header json_type = {"content-type", "application/json"};
     struct sup_http_response r;
@@ -97,11 +88,11 @@ int sup_ses_put(struct sup_aws *a, const char *address, enum sup_ses_reason reas
         json_pack("{s:s, s:s}", "EmailAddress", address, "Reason", sup_ses_reason_name(reason)),
         &body, err);
     if (rc == SUP_OK) {
-        struct ses_call c = {.name = "PutSuppressedDestination",
-                             .method = "PUT",
-                             .path = ADDRESSES,
-                             .body = sup_buf_slice(&body)};
-        rc = call(a, &c, NULL, aerr, err);
+        struct sup_ses_call c = {.name = "PutSuppressedDestination",
+                                 .method = "PUT",
+                                 .path = ADDRESSES,
+                                 .body = sup_buf_slice(&body)};
+        rc = sup_ses_call(a, &c, NULL, aerr, err);
     }
     sup_buf_fini(&body);
     return rc;
@@ -116,9 +107,9 @@ int sup_ses_delete(struct sup_aws *a, const char *address, struct sup_aws_error 
     if (rc != SUP_OK)
         return rc;
     address_path(&path, address);
-    struct ses_call c = {
+    struct sup_ses_call c = {
         .name = "DeleteSuppressedDestination", .method = "DELETE", .path = sup_buf_str(&path)};
-    rc = call(a, &c, NULL, aerr, err);
+    rc = sup_ses_call(a, &c, NULL, aerr, err);
     sup_buf_fini(&path);
     return rc;
 }
@@ -176,9 +167,9 @@ int sup_ses_get(struct sup_aws *a, const char *address, struct sup_ses_list *l,
     if (rc != SUP_OK)
         return rc;
     address_path(&path, address);
-    struct ses_call c = {
+    struct sup_ses_call c = {
         .name = "GetSuppressedDestination", .method = "GET", .path = sup_buf_str(&path)};
-    rc = call(a, &c, &reply, aerr, err);
+    rc = sup_ses_call(a, &c, &reply, aerr, err);
     l->owner = reply;
     if (rc == SUP_OK && (rc = alloc_items(l, 1)) != SUP_OK)
         sup_err_set(err, rc, "out of memory");
@@ -257,14 +248,14 @@ int sup_ses_list_page(struct sup_aws *a, const struct sup_ses_list_query *q, str
         memset(aerr, 0, sizeof *aerr);
     sup_buf_init(&query, QUERY_MAX_N);
     list_query(&query, q);
-    struct ses_call c = {.name = "ListSuppressedDestinations",
-                         .method = "GET",
-                         .path = ADDRESSES,
-                         .query = sup_buf_str(&query),
-                         .stop = q->stop};
+    struct sup_ses_call c = {.name = "ListSuppressedDestinations",
+                             .method = "GET",
+                             .path = ADDRESSES,
+                             .query = sup_buf_str(&query),
+                             .stop = q->stop};
     int rc = query.failed != SUP_OK
                  ? sup_err_set(err, query.failed, "SES ListSuppressedDestinations: token too long")
-                 : call(a, &c, &reply, aerr, err);
+                 : sup_ses_call(a, &c, &reply, aerr, err);
     if (rc == SUP_OK) {
         l->owner = reply;
         rc = parse_list(reply, l, err);
@@ -314,11 +305,11 @@ static int parse_account(const json_t *o, struct sup_ses_account *out)
 int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_aws_error *aerr,
                         struct sup_err *err)
 {
-    struct ses_call c = {.name = "GetAccount", .method = "GET", .path = "/v2/email/account"};
+    struct sup_ses_call c = {.name = "GetAccount", .method = "GET", .path = "/v2/email/account"};
     json_t *reply = NULL;
 
     *out = (struct sup_ses_account){0};
-    int rc = call(a, &c, &reply, aerr, err);
+    int rc = sup_ses_call(a, &c, &reply, aerr, err);
     if (rc == SUP_OK && (rc = parse_account(reply, out)) != SUP_OK)
         sup_err_set(err, rc, "SES GetAccount: odd reply");
     json_decref(reply);

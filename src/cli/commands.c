@@ -100,6 +100,13 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 fine, 1 tripped (show) or nothing to decide, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync fuse confirm\n",
      sup_cmd_fuse},
+    {"audit-coverage", "", "where a list entry suppresses, and where it does not",
+     "Reads the account's and each configuration set's effective suppression reasons: SES looks\n"
+     "at the list only for these.\n\n"
+     "Options:\n" COMMON "\n"
+     "Exit status:\n  0 covered, 1 gaps, 3 no agent or SES cannot be asked, 2 wrong usage\n\n"
+     "Example:\n  supsync audit-coverage\n",
+     sup_cmd_audit_coverage},
     {"status", "", "how the node, its peers and its queues are",
      "Options:\n" COMMON "\n"
      "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"

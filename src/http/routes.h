@@ -32,6 +32,7 @@ void sup_route_events(struct sup_httpd_req *req);
 void sup_route_reconcile(struct sup_httpd_req *req);
 void sup_route_reports(struct sup_httpd_req *req);
 void sup_route_report(struct sup_httpd_req *req);
+void sup_route_coverage(struct sup_httpd_req *req);
 void sup_route_fuse(struct sup_httpd_req *req);
 void sup_route_fuse_decide(struct sup_httpd_req *req);
 void sup_route_status(struct sup_httpd_req *req);

@@ -261,6 +261,11 @@ void sup_reconciler_free(struct sup_reconciler *rc)
     free(rc);
 }
 
+bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms)
+{
+    return sup_stop_wait_ms(&rc->stop, ms) || sup_stop_is_set(&rc->stop);
+}
+
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out)
 {
     bool ok = true;

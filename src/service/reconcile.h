@@ -31,6 +31,8 @@ void sup_reconciler_close(struct sup_reconciler *rc); /* does not block; NULL is
 /* Ends a run within a second; the scan goes on after the next start. Waits. */
 void sup_reconciler_stop(struct sup_reconciler *rc);
 void sup_reconciler_free(struct sup_reconciler *rc);
+/* Sleeps, for those whose work ends with the reconciler's; true: it is stopping. */
+bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms);
 /* Fills out->last_scan_ms, adds problems; false: differences remain that nobody works on. */
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out);
 
