@@ -112,6 +112,18 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync status\n",
      sup_cmd_status},
+    {"rates", "[--domains] [--limit N]", "bounce and complaint rates, as SES may see them",
+     "Hard bounces and complaints over sends of the last hour, day and week, and of the last 1000,\n"
+     "10000 and 100000 sends, for the Region, configuration sets and sending identities. Needs "
+     "Send\n"
+     "events. An estimate; what is left out is told. SES asks for less than 2 % bounces, reviews\n"
+     "at 5 %, may pause at 10 %; complaints: 0.1 % and 0.5 %.\n\n"
+     "Options:\n"
+     "  --domains            domains of recipients, too\n"
+     "  --limit N            at most N names of a kind (default 20)\n" COMMON "\n"
+     "Exit status:\n  0 below review, 1 at review or pause, 3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync rates\n",
+     sup_cmd_rates},
     {"ingest", "FILE|DIR|- ... [--resume FILE]", "backfill archived events through the agent",
      "Reads events from files, folders (in order of their names) and standard input, plain or "
      "gzip,\n"

@@ -10,6 +10,7 @@ static const struct sup_route routes[] = {
     {"PUT", "/v1/addresses/", sup_route_suppress, .prefix = true},
     {"DELETE", "/v1/addresses/", sup_route_clear, .prefix = true},
     {"POST", "/v1/events", sup_route_events, .slow = true},
+    {"GET", "/v1/rates", sup_route_rates, .slow = true},
     {"POST", "/v1/reconcile", sup_route_reconcile, .slow = true},
     {"GET", "/v1/reports", sup_route_reports, .slow = true},
     {"GET", "/v1/reports/", sup_route_report, .prefix = true, .slow = true},

@@ -29,6 +29,7 @@ void sup_route_suppress(struct sup_httpd_req *req);
 void sup_route_clear(struct sup_httpd_req *req);
 void sup_route_list(struct sup_httpd_req *req);
 void sup_route_events(struct sup_httpd_req *req);
+void sup_route_rates(struct sup_httpd_req *req);
 void sup_route_reconcile(struct sup_httpd_req *req);
 void sup_route_reports(struct sup_httpd_req *req);
 void sup_route_report(struct sup_httpd_req *req);

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "service/rate_job.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct sup_event_job {
     struct document *documents;
     size_t n_documents, cap_documents;
     struct sup_buf bytes;
+    struct sup_rate_job *rates;
     struct sup_event_tally tally;
     struct sup_event_tally read; /* tally as it was before run, which may run on an aborted batch */
 };
@@ -48,11 +50,15 @@ struct sup_event_job *sup_event_job_new(struct sup_apply *apply)
 {
     struct sup_event_job *j = calloc(1, sizeof(*j));
 
-    if (j) {
-        j->apply = apply;
-        sup_buf_init(&j->bytes, BYTES_MAX);
-    }
-    return j;
+    if (!j)
+        return NULL;
+    j->apply = apply;
+    sup_buf_init(&j->bytes, BYTES_MAX);
+    j->rates = sup_rate_job_new();
+    if (j->rates)
+        return j;
+    sup_event_job_free(j);
+    return NULL;
 }
 
 void sup_event_job_free(struct sup_event_job *j)
@@ -60,6 +66,7 @@ void sup_event_job_free(struct sup_event_job *j)
     if (!j)
         return;
     sup_buf_fini(&j->bytes);
+    sup_rate_job_free(j->rates);
     free(j->items);
     free(j->documents);
     free(j);
@@ -143,7 +150,7 @@ static int take_event(struct sup_event_job *j, const struct sup_event *event,
         if (v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR)
             rc = add_item(j, v, verdicts, event, ctx, cause);
     }
-    return rc;
+    return rc == SUP_OK ? sup_rate_job_take(j->rates, event, verdicts, ctx) : rc;
 }
 
 static int add_document(struct sup_event_job *j, size_t offset)
@@ -175,6 +182,7 @@ static void begin(struct sup_event_job *j)
 {
     j->n = 0;
     j->n_documents = 0;
+    sup_rate_job_reset(j->rates);
     sup_buf_reset(&j->bytes);
     sup_buf_add_byte(&j->bytes, 0); /* offset 0 is no text's */
     memset(&j->tally, 0, sizeof(j->tally));
@@ -274,7 +282,7 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
 
 bool sup_event_job_empty(const struct sup_event_job *j)
 {
-    return j->n == 0;
+    return j->n == 0 && sup_rate_job_empty(j->rates);
 }
 
 static enum sup_event_outcome outcome_of(const struct sup_applied *applied)
@@ -327,7 +335,7 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
         struct document *d = &j->documents[it->document];
         d->after = outcome_of(&applied) > d->after ? outcome_of(&applied) : d->after;
     }
-    return SUP_OK;
+    return sup_rate_job_run(j->rates, sup_apply_now_ms(j->apply), t, err);
 }
 
 static void done(struct sup_apply_job *job, int code, const struct sup_err *err)

@@ -53,15 +53,15 @@ int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
                        struct sup_verdicts *verdicts, struct sup_slice body,
                        const struct sup_classify_context *ctx, enum sup_cause cause,
                        struct sup_err *err);
-/* The same for a body of many documents: a JSON text sequence (each behind the byte 0x1e, RFC 7464),
- * or just one behind the other. In a sequence a damaged document cannot take others with it. What
- * cannot be read does not stop the rest and counts as read: SUP_OK, unless it is too much for one
- * job (SUP_ELIMIT) or there is no memory. */
+/* The same for a body of many documents: a JSON text sequence (each behind the byte 0x1e, RFC
+ * 7464), or just one behind the other. In a sequence a damaged document cannot take others with it.
+ * What cannot be read does not stop the rest and counts as read: SUP_OK, unless it is too much for
+ * one job (SUP_ELIMIT) or there is no memory. */
 int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *reader,
                               struct sup_verdicts *verdicts, struct sup_slice body,
                               const struct sup_classify_context *ctx, enum sup_cause cause,
                               struct sup_err *err);
-/* Is there anything to decide? */
+/* Is there nothing to decide or count? */
 bool sup_event_job_empty(const struct sup_event_job *j);
 /* Hands it to the writer. done runs on the writer thread after the commit, or with an error; it
  * must not block. Errors as sup_writer_submit: then done does not run. */

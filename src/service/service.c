@@ -119,7 +119,7 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     int rc = sup_ses_worker_start(&ses, &s->ses, err);
 
     if (rc == SUP_OK)
-        rc = sup_sources_new(s->config, s->apply, &s->sources, err);
+        rc = sup_sources_start(s->config, s->store, s->apply, &s->sources, err);
     if (rc == SUP_OK)
         rc = sup_housekeeper_start(s->apply, s->store, &s->housekeeper, err);
     if (rc == SUP_OK && s->config->mesh.enabled)
@@ -207,7 +207,7 @@ void sup_service_stop(struct sup_service *s)
     sup_stop_init(&w.done);
     w.started = sup_thread_start(&w.thread, "drain-watchdog", watchdog_main, &w) == SUP_OK;
     /* From the sources inwards: what still comes in finds everything behind it alive. */
-    sup_sources_close(s->sources);
+    sup_sources_stop(s->sources);
     sup_ingest_stop(s->ingest);
     sup_reconciler_stop(s->reconciler);
     sup_ses_worker_stop(s->ses);

@@ -7,8 +7,8 @@
 /* Each holds a body and what came of it: some MiB. */
 #define BACKFILL_LANES 8
 
-int sup_sources_new(const struct sup_options *config, struct sup_apply *apply,
-                    struct sup_sources **out, struct sup_err *err)
+int sup_sources_start(const struct sup_options *config, struct sup_store *store,
+                      struct sup_apply *apply, struct sup_sources **out, struct sup_err *err)
 {
     struct sup_sources *s = calloc(1, sizeof(*s));
     int rc = SUP_OK;
@@ -17,6 +17,8 @@ int sup_sources_new(const struct sup_options *config, struct sup_apply *apply,
         rc = sup_err_set(err, SUP_ENOMEM, "out of memory");
     if (rc == SUP_OK && config->sns_http.listen[0] != '\0')
         rc = sup_sns_source_new(config, apply, &s->sns, err);
+    if (rc == SUP_OK)
+        rc = sup_rates_start(store, apply, &s->rates, err);
     if (rc != SUP_OK) {
         sup_sources_free(s);
         return rc;
@@ -31,12 +33,20 @@ void sup_sources_close(struct sup_sources *s)
         sup_sns_source_close(s->sns);
 }
 
+void sup_sources_stop(struct sup_sources *s)
+{
+    sup_sources_close(s);
+    if (s)
+        sup_rates_stop(s->rates);
+}
+
 void sup_sources_free(struct sup_sources *s)
 {
     if (!s)
         return;
     sup_sns_source_free(s->sns);
     sup_event_lanes_free(s->backfill);
+    sup_rates_free(s->rates);
     free(s);
 }
 
@@ -44,6 +54,8 @@ void sup_sources_status(struct sup_sources *s, struct sup_status *out)
 {
     if (s && s->sns)
         sup_sns_source_status(s->sns, out);
+    if (s && s->rates)
+        sup_rates_status(s->rates, out);
 }
 
 int sup_service_backfill(struct sup_service *s, struct sup_slice body,
