@@ -53,9 +53,11 @@ int sup_percent_decode(char *s, size_t *n)
     for (size_t i = 0; i < *n; i++) {
         char c = s[i];
         if (c == '%') {
-            if (*n - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
+            int high = *n - i < 3 ? -1 : hex(s[i + 1]);
+            int low = high < 0 ? -1 : hex(s[i + 2]);
+            if (low < 0)
                 return SUP_EINPUT;
-            c = (char)(hex(s[i + 1]) << 4 | hex(s[i + 2]));
+            c = (char)(high * 16 + low);
             i += 2;
         }
         if (c == '\0')

@@ -67,8 +67,11 @@ void sup_watch_free(struct sup_watch *w)
         return;
     sup_stop_set(&w->stop);
     pthread_join(w->thread, NULL);
-    while (w->all != NULL)
-        sup_watched_remove(w->all);
+    for (struct sup_watched *c = w->all; c != NULL;) {
+        struct sup_watched *next = c->next;
+        free(c);
+        c = next;
+    }
     sup_stop_fini(&w->stop);
     pthread_mutex_destroy(&w->mutex);
     free(w);

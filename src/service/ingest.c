@@ -334,7 +334,7 @@ void sup_ingest_free(struct sup_ingest *g)
 {
     if (!g)
         return;
-    for (size_t i = 0; i < g->n; i++)
+    for (size_t i = 0; g->receivers && i < g->n; i++)
         receiver_fini(&g->receivers[i]);
     free(g->receivers);
     pthread_mutex_destroy(&g->mutex);

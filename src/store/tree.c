@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,7 @@ static struct sup_tree_node *reserve_take(struct reserve *r, struct pair *pair)
 {
     struct sup_tree_node *n = r->free;
 
+    assert(n != NULL); /* as many were reserved as the longest path can take */
     r->free = n->left;
     *n = (struct sup_tree_node){.priority = priority_of(pair_key(pair)), .pair = pair};
     atomic_init(&n->refs, 1);

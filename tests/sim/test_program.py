@@ -72,6 +72,8 @@ class Http(simtest.TestCase):
         with socket.create_connection((host, int(port)), timeout=20) as s:
             s.sendall(data)
             try:
+                if answered and b"Content-Length" in data:  # it may rightly wait for more of a body
+                    s.shutdown(socket.SHUT_WR)
                 return s.recv(65536) if answered else b""
             except ConnectionResetError:
                 return b""

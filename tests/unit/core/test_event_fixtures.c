@@ -272,11 +272,12 @@ static void check_file(struct sup_event_reader *r, const char *folder, const cha
 
 static void check_all(const struct sup_json_ops *json)
 {
-    struct sup_event_reader *r = sup_event_reader_new_with(json);
+    struct sup_event_reader *r;
     struct counts c = {0};
 
     if (fixture_path("ses-events") == NULL)
         skip();
+    r = sup_event_reader_new_with(json);
     for (size_t i = 0; i < SUP_COUNT(folders); i++) {
         char **names = fixture_list(fixture_path("%s", folders[i]));
         for (size_t k = 0; names != NULL && names[k] != NULL; k++)
