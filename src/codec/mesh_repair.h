@@ -14,7 +14,7 @@
 
 #define SUP_REPAIR_ROOT_SIZE   24
 #define SUP_REPAIR_SHARDS_SIZE 32
-#define SUP_REPAIR_STRATA_SIZE 384
+#define SUP_REPAIR_STRATA_SIZE 768
 #define SUP_REPAIR_SUMS_SIZE   (256 * 24)
 
 #define SUP_REPAIR_SYMBOLS_MAX 8192 /* symbols in one message */

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,9 @@ struct sup_repair_puller {
     uint8_t shards[SUP_REPAIR_SHARDS_SIZE];
     struct sup_riblt_decoder *decoder;
     uint64_t until; /* the server sends up to here */
+    /* Of the symbols from window on: how many came, the sum of their indexes, and in how many of
+     * them nothing differs. */
+    uint64_t window, seen, indexes, empty;
     struct sup_repair_wanted *wanted;
     size_t n_wanted, cap, asked;
     unsigned outstanding;
@@ -110,6 +114,7 @@ void sup_repair_puller_set(struct sup_repair_puller *p, struct sup_repair_set *s
     p->decoder = sup_riblt_decoder_new(&p->keys->item, sup_repair_set_symbols_max(set));
     p->round++;
     p->until = 0;
+    p->seen = p->indexes = p->empty = 0;
     p->stats.rounds++;
     if (!p->decoder)
         (void)over(p, SUP_ENOMEM);
@@ -118,6 +123,20 @@ void sup_repair_puller_set(struct sup_repair_puller *p, struct sup_repair_set *s
 }
 
 /* --- sending --- */
+
+/* The symbols that came say how many there must be: d differences leave symbol i empty with a
+ * probability near exp(-2d/i). Better than the strata by far, when there are many. */
+static uint64_t needed(const struct sup_repair_puller *p)
+{
+    double at;
+    double d;
+
+    if (p->empty < 20) /* too few to go by */
+        return p->until * 9 / 8;
+    at = (double)p->indexes / (double)p->seen;
+    d = log((double)p->seen / (double)p->empty) * at / 2;
+    return (uint64_t)(1.365 * d + 2 * sqrt(d)) + 4;
+}
 
 static void ask(struct sup_repair_puller *p, struct sup_repair_ask *m)
 {
@@ -131,7 +150,9 @@ static void ask(struct sup_repair_puller *p, struct sup_repair_ask *m)
             m->shards = sup_slice_of(p->shards, sizeof(p->shards));
         return;
     }
-    m->symbols = have + have / 16 + 4;
+    m->symbols = have + have / 32 + 4;
+    if (m->symbols < needed(p))
+        m->symbols = needed(p);
 }
 
 void sup_repair_puller_message(struct sup_repair_puller *p, enum sup_frame_type *type,
@@ -295,6 +316,11 @@ static int take(struct sup_repair_puller *p, const struct sup_repair_symbols *m)
         if (c.failed)
             return SUP_EINPUT;
         sup_riblt_subtract(&s, &ours[i], 1);
+        if (m->first + i >= p->window) {
+            p->seen++;
+            p->indexes += m->first + i;
+            p->empty += s.count == 0 && s.key == 0 && s.digest == 0 && s.check == 0;
+        }
         rc = sup_riblt_decoder_add(p->decoder, &s);
         p->stats.symbols++;
     }
@@ -327,6 +353,8 @@ int sup_repair_puller_symbols(struct sup_repair_puller *p, const struct sup_repa
         return over(p, SUP_EINPUT);
     if (m->state == SUP_REPAIR_BUSY)
         return over(p, SUP_EAGAIN);
+    if (p->until == 0)
+        p->window = m->until - m->until / 6;
     p->until = m->until;
     rc = take(p, m);
     if (rc != SUP_OK)

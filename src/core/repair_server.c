@@ -31,7 +31,7 @@ uint64_t sup_repair_symbols_for(uint64_t d)
         return UINT64_MAX;
     while ((root + 1) * (root + 1) <= d)
         root++;
-    return d + d * 2 / 5 + 3 * root + 4;
+    return d + d * 42 / 100 + 3 * root + 4;
 }
 
 struct sup_repair_server *sup_repair_server_new(const struct sup_sketch_keys *keys)
@@ -124,8 +124,8 @@ void sup_repair_server_set(struct sup_repair_server *s, struct sup_repair_set *s
     d = sup_strata_estimate(&s->theirs, sup_repair_set_strata(set));
     if (s->until == 0)
         s->until = sup_repair_symbols_for(d);
-    /* Sending it all would not do; and the estimate is good enough to say so now. */
-    if (set->whole && d > sup_repair_set_symbols_max(set) / 4 * 3)
+    /* Sending it all would probably not do: the estimate may be off by a fifth. */
+    if (set->whole && d > sup_repair_set_symbols_max(set) / 8 * 5)
         s->refusal = SUP_REPAIR_DIFFERENT;
     limit(s);
 }

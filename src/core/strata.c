@@ -13,7 +13,7 @@ void sup_strata_toggle(struct sup_strata *s, uint64_t hash)
 {
     unsigned zeros = hash == 0 ? 64 : (unsigned)__builtin_ctzll(hash);
     unsigned stratum = zeros / 2 < SUP_STRATA ? zeros / 2 : SUP_STRATA - 1;
-    unsigned bit = (unsigned)(hash >> 56) % BITS;
+    unsigned bit = (unsigned)(hash >> 48) % BITS;
 
     s->bits[stratum * SUP_STRATA_BYTES + bit / 8] ^= (uint8_t)(1U << bit % 8);
 }

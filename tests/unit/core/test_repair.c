@@ -331,7 +331,7 @@ static void few_differences_take_two_round_trips(void **state)
         converge(&x, false);
         assert_int_equal(x.fetched, 20);
         trips += x.trips - 1; /* the last one only says goodbye */
-        assert_true(x.bytes < 384 + 20 * 23 * 4);
+        assert_true(x.bytes < SUP_REPAIR_STRATA_SIZE + 20 * 23 * 4);
         node_fini(&a);
         node_fini(&b);
         free(key);
