@@ -2,12 +2,14 @@
 # Builds the benches and prints their results as a table, and as JSON lines into build/bench.json.
 # Compare figures of one run only: machines differ, and so do hours of the same one.
 #
-#   bench/run.sh [RECORDS [EVENTS]]     default 1000000 records, 20000 events
+#   bench/run.sh [RECORDS [EVENTS [REPAIRED]]]     default 1000000 records, 20000 events, and a repair
+#                                                  between two sets of 200000 (long form: 10000000)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 records=${1:-1000000}
 events=${2:-20000}
+repaired=${3:-200000}
 ./deploy/setup.sh test
 cmake --preset release >/dev/null
 cmake --build --preset release >/dev/null
@@ -32,6 +34,7 @@ run() {
 run "$SUPSYNC_BIN/bench_parse" 2
 run "$SUPSYNC_BIN/bench_lookup" "$work/lookup" "$records"
 run "$SUPSYNC_BIN/bench_stream_echo" "$work/ca.pem" "$work/b.pem" "$work/b.key" b
+run "$SUPSYNC_BIN/bench_repair" "$repaired"
 mkdir "$work/mesh"
 run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
     "$work/b.pem" "$work/b.key"

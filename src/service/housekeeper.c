@@ -1,5 +1,6 @@
 #include "service/housekeeper.h"
 #include "service/apply_txn.h"
+#include "service/sketch_keeper.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,6 +12,7 @@
 
 #define LOOK_EVERY_MS  1000
 #define DEDUP_EVERY_MS (10 * 60 * 1000)
+#define AUDIT_EVERY_MS (24LL * 60 * 60 * 1000)
 /* Changes a transaction: large enough to be cheap, small enough not to hold up the writer. */
 #define BATCH 256
 
@@ -24,6 +26,7 @@ struct sup_housekeeper {
     struct sup_buf at;   /* where the sweep goes on */
     struct sup_buf dead; /* 16-byte marks to delete */
     int64_t next_sweep_ms;
+    int64_t next_audit_ms;
 };
 
 /* Is there anything at the front of cf that is due? Keys begin with a time. */
@@ -106,6 +109,24 @@ static bool sweep_some(struct sup_housekeeper *h)
     return end;
 }
 
+/* What repair goes by is made of sums; one that was wrong would stay so. */
+static void audit(struct sup_housekeeper *h)
+{
+    struct sup_sketch_keeper *k = sup_apply_keeper(h->apply);
+    struct sup_err err = {0};
+    bool sound = false;
+
+    h->next_audit_ms = sup_mono_ms() + AUDIT_EVERY_MS;
+    if (!k)
+        return;
+    if (sup_sketch_keeper_audit(k, h->apply, h->store, &sound, &err) != SUP_OK)
+        sup_log_warn("housekeeper", "the sketch of the records could not be audited",
+                     SUP_S("error", err.msg));
+    else
+        sup_log_info("housekeeper", "sketch of the records audited",
+                     SUP_S("result", sound ? "sound" : "corrected"));
+}
+
 static void *housekeeper_main(void *arg)
 {
     struct sup_housekeeper *h = arg;
@@ -116,6 +137,8 @@ static void *housekeeper_main(void *arg)
             run_batches(h, "mutations leave quarantine", release_run);
         if (front_due(h, SUP_CF_EXPIRY, now < 0 ? 0 : (uint64_t)now))
             run_batches(h, "suppressions expire", expire_run);
+        if (sup_mono_ms() >= h->next_audit_ms)
+            audit(h);
         if (sup_mono_ms() < h->next_sweep_ms)
             continue;
         while (!sweep_some(h) && !sup_stop_is_set(&h->stop))
@@ -134,6 +157,7 @@ int sup_housekeeper_start(struct sup_apply *apply, struct sup_store *store,
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     h->apply = apply;
     h->store = store;
+    h->next_audit_ms = sup_mono_ms() + AUDIT_EVERY_MS; /* it was made by a scan just now */
     sup_stop_init(&h->stop);
     sup_buf_init(&h->at, 64);
     sup_buf_init(&h->dead, 16UL * 16 * BATCH);

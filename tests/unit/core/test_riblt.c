@@ -6,6 +6,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -268,6 +269,32 @@ static void symbols_travel(void **state)
     }
 }
 
+/* As the indexes: the symbols as every version must send and read them. */
+static void symbols_are_fixed_for_ever(void **state)
+{
+    static const char want[] =
+        "fedcba9876543211fedcba987654321564b5bfe5cfde000123456789abcdeefedcba98765432125b5cc2f1a315"
+        "000123456789abcdeffedcba98765432108265a91f65df00000000000000000000000000000000000000000000"
+        "0001ffffffffffffffff00000000000000073fe97d146ccb000000000000000000000000000000000000000000"
+        "000000";
+    static const struct sup_riblt_item items[] = {
+        {1, 2}, {0x0123456789abcdef, 0xfedcba9876543210}, {UINT64_MAX, 7}};
+    struct sup_riblt_symbol s[6] = {{0}};
+    char hex[sizeof(want)] = "";
+    struct sup_buf b;
+
+    (void)state;
+    sup_buf_init(&b, 6 * SUP_RIBLT_WIRE_MAX);
+    for (size_t i = 0; i < 3; i++)
+        sup_riblt_toggle(s, 6, &key, &items[i], 1);
+    sup_riblt_pack(s, 6, 0, 3, &b);
+    assert_int_equal(b.n * 2 + 1, sizeof(want));
+    for (size_t i = 0; i < b.n; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", b.p[i]);
+    assert_string_equal(hex, want);
+    sup_buf_fini(&b);
+}
+
 /* Whatever comes, the decoder ends: with an error, at its maximum, or believing to be done. */
 static void hostile_symbols_end(void **state)
 {
@@ -361,6 +388,7 @@ int main(void)
         cmocka_unit_test(indexes_are_fixed_for_ever),
         cmocka_unit_test(upkeep_in_place_is_the_sequence_of_the_set),
         cmocka_unit_test(symbols_travel),
+        cmocka_unit_test(symbols_are_fixed_for_ever),
         cmocka_unit_test(hostile_symbols_end),
         cmocka_unit_test(estimates_are_near),
         cmocka_unit_test(everything_flipped_is_more_than_can_be_told),
