@@ -19,7 +19,7 @@ struct sup_service {
     const struct sup_options *config;
     struct sup_store *store;
     struct sup_aws *aws;
-    struct sup_stop abort; /* ends AWS calls under way, when a drain takes too long */
+    struct sup_stop abort;            /* ends AWS calls under way, when a drain takes too long */
     struct sup_sketch_keeper *keeper; /* NULL without a mesh */
     struct sup_apply *apply;
     struct sup_ses_worker *ses;
