@@ -1,5 +1,7 @@
 #include "fake_service.h"
 
+#include "service/coverage.h"
+#include "service/rates.h"
 #include "service/reconcile.h"
 #include "service/sns_source.h"
 #include "service/sources.h"
@@ -299,4 +301,29 @@ int sup_service_fuse_decide(struct sup_service *s, bool confirm, const char *act
     (void)confirm;
     (void)actor;
     return sup_err_set(err, SUP_ENOTFOUND, "no fuse has tripped");
+}
+
+int sup_service_coverage(struct sup_service *s, struct sup_coverage_account *account,
+                         void (*set)(void *arg, const struct sup_coverage_set *c),
+                         void (*gap)(void *arg, const char *text),
+                         void (*note)(void *arg, const char *text), void *arg, struct sup_err *err)
+{
+    (void)s;
+    (void)account;
+    (void)set;
+    (void)gap;
+    (void)note;
+    (void)arg;
+    return sup_err_set(err, SUP_ECLOSED, "the fake has none");
+}
+
+int sup_service_rates(struct sup_service *s, enum sup_rate_kind up_to, size_t max,
+                      struct sup_rate_row **rows, size_t *n, struct sup_err *err)
+{
+    (void)s;
+    (void)up_to;
+    (void)max;
+    (void)rows;
+    (void)n;
+    return sup_err_set(err, SUP_ECLOSED, "the fake has none");
 }
