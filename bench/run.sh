@@ -11,8 +11,12 @@ records=${1:-1000000}
 events=${2:-20000}
 repaired=${3:-200000}
 ./deploy/setup.sh test
-cmake --preset release >/dev/null
-cmake --build --preset release >/dev/null
+mkdir -p build
+if ! { cmake --preset release && cmake --build --preset release; } >build/bench-build.log 2>&1; then
+    tail -n 40 build/bench-build.log
+    echo 'bench/run.sh: the build failed; all of it: build/bench-build.log'
+    exit 1
+fi
 export SUPSYNC_BIN=$PWD/build/release/bin
 work=$(mktemp -d "${TMPDIR:-/tmp}/supsync-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -40,7 +44,6 @@ run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "
     "$work/b.pem" "$work/b.key"
 run /usr/bin/python3 bench/sqs.py "$events"
 
-mkdir -p build
 cp "$out" build/bench.json
 printf '\n%-14s %-34s %14s\n' bench figure value
 jq -r '. as $r | del(.bench) | to_entries[] | [$r.bench, .key, (.value | tostring)] | @tsv' "$out" |
