@@ -56,7 +56,13 @@ static inline struct sup_options bench_options(const char *node, const char *dat
     o.aws.endpoint_url = "http://127.0.0.1:1"; /* nothing is called in mode observe */
     o.ses.mode = SUP_MODE_OBSERVE;
     o.ses.max_rps = 1;
+    o.ses.scan_interval_ms = 6 * 3600000;
+    o.ses.absence_interval_ms = 600000;
+    o.ses.fuse_percent = 5;
+    o.ses.fuse_count = 1000;
     o.ses.import_bucket = o.ses.import_prefix = "";
+    o.sns_http.listen = o.sns_http.tls_cert = o.sns_http.tls_key = "";
+    o.sns_http.issuers = o.sns_http.test_signer = "";
     o.mesh.cluster = o.mesh.listen = o.mesh.tls_ca = o.mesh.tls_cert = o.mesh.tls_key = "";
     o.mesh.secret_file = "";
     o.mesh.max_clock_drift_ms = 60000;
