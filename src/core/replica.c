@@ -91,6 +91,7 @@ static void tick(const struct sup_replica_ctx *c)
     }
     for (size_t i = 0; i < r->opts.n_peers; i++)
         sup_replica_pull_tick(c, i);
+    sup_replica_serve_tick(c);
     sup_replica_trim_tick(c);
 }
 

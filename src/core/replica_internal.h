@@ -47,6 +47,8 @@ struct sup_replica {
     struct sup_replica_options opts;
     struct sup_rng rng;
     struct sup_replica_peer *peers;
+    struct sup_vv relay[2]; /* our vector of RELAY_MS ago and more, and of less */
+    int64_t relay_at_ms;
     int64_t trim_at_ms;
     uint64_t settled; /* incarnations that were decided about */
     uint64_t revoked;
@@ -71,6 +73,9 @@ struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
 void sup_replica_pull_event(const struct sup_replica_ctx *c);
 void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer);
 /* replica_serve.c */
+/* The peer was heard to have it: on its way to us, or from its heartbeat. */
+void sup_replica_serve_known(struct sup_replica_peer *p, const struct sup_vv *has);
+void sup_replica_serve_tick(const struct sup_replica_ctx *c);
 void sup_replica_serve_event(const struct sup_replica_ctx *c);
 /* replica_trim.c */
 void sup_replica_trim_tick(const struct sup_replica_ctx *c);

@@ -68,14 +68,16 @@ static void dial_lost(const struct sup_replica_ctx *c)
 }
 
 /* Every mutation continues its incarnation, or repeats what came before. */
-static bool in_sequence(struct sup_vv *expect, const struct sup_mutation *m, size_t n)
+static bool in_sequence(struct sup_replica_peer *p, const struct sup_mutation *m, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t have = sup_vv_get(expect, m[i].incarnation);
+        uint64_t have = sup_vv_get(&p->pull.expect, m[i].incarnation);
         if (m[i].seq > have + 1 || m[i].seq == 0)
             return false;
-        if (sup_vv_raise(expect, m[i].incarnation, m[i].seq) != SUP_OK)
+        if (sup_vv_raise(&p->pull.expect, m[i].incarnation, m[i].seq) != SUP_OK)
             return false;
+        /* It is in the peer's own log. */
+        (void)sup_vv_raise(&p->has, m[i].incarnation, m[i].seq);
     }
     return true;
 }
@@ -87,11 +89,12 @@ static void mutations(const struct sup_replica_ctx *c)
 
     /* What other sessions brought meanwhile is no gap. */
     if (sup_vv_merge(&u->expect, &c->self->vv) != SUP_OK ||
-        !in_sequence(&u->expect, c->e->m, c->e->n)) {
+        !in_sequence(c->peer, c->e->m, c->e->n)) {
         c->peer->gaps++;
         close_dialed(c->r, c->e->peer, SUP_REFUSED_PROTOCOL, "gap in the mutations");
         return;
     }
+    sup_replica_serve_known(c->peer, &c->peer->has);
     u->unacknowledged += c->e->cost;
     /* One message may overdraw the credit. */
     if (u->unacknowledged > SUP_REPLICA_CREDIT + SUP_FRAME_BODY_MAX) {
@@ -161,8 +164,10 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
         lost(c);
         break;
     case SUP_EV_PEER_VV:
-        if (present)
+        if (present) {
             sup_vv_copy(&c->peer->has, c->e->vv);
+            sup_replica_serve_known(c->peer, c->e->vv);
+        }
         break;
     case SUP_EV_MUTATIONS:
         if (present)

@@ -7,6 +7,33 @@ static bool has_floor(const struct sup_vv *has, const struct sup_replica_self *s
     return sup_vv_covers(has, &self->floor);
 }
 
+void sup_replica_serve_known(struct sup_replica_peer *p, const struct sup_vv *has)
+{
+    /* Were it not so any more (its store was rolled back, and this is late), the peer would see a
+     * gap, or a stall, and begin a new session. */
+    if (p->serve.up && p->serve.pulled)
+        (void)sup_vv_merge(&p->serve.sent, has);
+}
+
+void sup_replica_serve_tick(const struct sup_replica_ctx *c)
+{
+    struct sup_replica *r = c->r;
+
+    if (c->now < r->relay_at_ms)
+        return;
+    r->relay_at_ms = c->now + SUP_REPLICA_RELAY_MS;
+    sup_vv_copy(&r->relay[0], &r->relay[1]);
+    sup_vv_copy(&r->relay[1], &c->self->vv);
+}
+
+/* Up to where an incarnation may be sent now. */
+static uint64_t sendable(const struct sup_replica_ctx *c, const struct sup_vv_entry *mine)
+{
+    return mine->incarnation == c->self->incarnation
+               ? mine->seq
+               : sup_vv_get(&c->r->relay[0], mine->incarnation);
+}
+
 static void accepted(const struct sup_replica_ctx *c)
 {
     struct sup_replica_serve *v = &c->peer->serve;
@@ -86,15 +113,16 @@ static void may_send(const struct sup_replica_ctx *c)
     for (size_t k = 0; k < mine->n && out->n_ranges < SUP_REPLICA_RANGES_MAX; k++) {
         size_t i = (first + k) % mine->n;
         uint64_t incarnation = mine->e[i].incarnation;
+        uint64_t last = sendable(c, &mine->e[i]);
         uint64_t sent = sup_vv_get(&v->sent, incarnation);
-        if (sent >= mine->e[i].seq)
+        if (sent >= last)
             continue;
         if (sent < sup_vv_get(&c->self->floor, incarnation)) {
             behind(c);
             continue;
         }
-        out->ranges[out->n_ranges++] = (struct sup_replica_range){
-            .incarnation = incarnation, .from = sent + 1, .to = mine->e[i].seq};
+        out->ranges[out->n_ranges++] =
+            (struct sup_replica_range){.incarnation = incarnation, .from = sent + 1, .to = last};
         v->next = i + 1;
     }
     if (out->n_ranges > 0) {

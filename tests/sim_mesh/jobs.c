@@ -286,6 +286,14 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
     }
 }
 
+static void note_durable(struct sim_node *n)
+{
+    struct sup_vv vv;
+
+    sup_apply_vv(n->apply, &vv);
+    (void)sup_vv_merge(&n->ever, &vv);
+}
+
 void sim_commit(struct sim *s, struct sim_node *n)
 {
     struct sup_apply_job *list[64];
@@ -306,6 +314,7 @@ void sim_commit(struct sim *s, struct sim_node *n)
     if (n->fail_next_commit)
         sup_store_memory_fail_commits(n->store, SUP_EIO);
     (void)sup_apply_batch(n->apply, list, count);
+    note_durable(n);
     sup_store_memory_fail_commits(n->store, SUP_OK);
     n->fail_next_commit = false;
     for (size_t i = 0; i < count; i++)

@@ -40,7 +40,7 @@ static void count(struct totals *t, const struct sim *s)
 
 static bool one(uint64_t seed, enum sim_plant plant, bool trace, struct totals *t)
 {
-    struct sim *s = sim_new(seed, plant, trace);
+    struct sim *s = sim_new(seed, plant, trace, NULL);
     bool ok = sim_run(s);
 
     count(t, s);

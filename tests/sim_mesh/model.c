@@ -114,29 +114,35 @@ static void make_event(struct sim *s, struct sim_node *n, struct sim_decision *d
     sup_buf_fini(&b);
 }
 
-void sim_decide(struct sim *s)
+void sim_decide_this(struct sim *s, struct sim_node *n, unsigned key, enum sup_class cls,
+                     enum sup_state state, bool event)
 {
-    struct sim_node *n = &s->nodes[sim_below(s, s->shape.n_nodes)];
+    struct sup_decision what = {.cls = cls, .state = state, .cause = SUP_CAUSE_OPERATOR};
     struct sim_decision *d;
     struct sim_job *j;
 
     if (!n->running || s->n_decisions == SIM_DECISIONS_MAX)
         return;
     d = &s->decisions[s->n_decisions++];
-    *d = (struct sim_decision){.node = n->id,
-                               .key = (unsigned)sim_below(s, s->shape.n_keys),
-                               .cls = (enum sup_class)(1 + sim_below(s, SUP_N_CLASSES))};
-    struct sup_decision what = {.cls = d->cls,
-                                .state = sim_chance(s, 500) ? SUP_SUPPRESSED : SUP_CLEARED,
-                                .cause = SUP_CAUSE_OPERATOR};
+    *d = (struct sim_decision){.node = n->id, .key = key, .cls = cls};
     j = sim_job_new(s, n, JOB_DECIDE);
     j->decision = s->n_decisions - 1;
-    j->proposal = (struct sup_proposal){.key = sup_slice_str(keys[d->key]), .d = what};
-    if (sim_chance(s, 400)) {
+    j->proposal = (struct sup_proposal){.key = sup_slice_str(keys[key]), .d = what};
+    if (event) {
         make_event(s, n, d, &what);
         j->proposal.encoded = d->value.reg.encoded;
     }
     sim_submit(s, j);
+}
+
+void sim_decide(struct sim *s)
+{
+    struct sim_node *n = &s->nodes[sim_below(s, s->shape.n_nodes)];
+    unsigned key = (unsigned)sim_below(s, s->shape.n_keys);
+    enum sup_class cls = (enum sup_class)(1 + sim_below(s, SUP_N_CLASSES));
+    enum sup_state state = sim_chance(s, 500) ? SUP_SUPPRESSED : SUP_CLEARED;
+
+    sim_decide_this(s, n, key, cls, state, sim_chance(s, 400));
 }
 
 /* --- losses that are by design --- */

@@ -113,7 +113,7 @@ struct sim_node {
     size_t n_jobs, room;
     struct sim_table last; /* at the last commit */
     struct sup_vv claimed; /* the most it ever told anybody; falls with the disk only */
-    struct sup_vv ever;    /* the same, and never falls */
+    struct sup_vv ever;    /* the most that was ever durable here */
     struct sup_vv *saved;  /* per peer: what it was known to have, as last saved */
     struct sup_store *backup;
     uint64_t issued_incarnation; /* of the last decision that took the clock's time */
@@ -188,9 +188,12 @@ struct sim {
 };
 
 /* world.c */
-struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace);
+/* shape: NULL, and the seed chooses it. */
+struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace, const struct sim_shape *shape);
 void sim_free(struct sim *s);
 bool sim_run(struct sim *s); /* true: all checks held */
+void sim_run_until(struct sim *s, int64_t until);
+bool sim_finish(struct sim *s); /* ends the faults and waits until all is the same everywhere */
 void sim_push(struct sim *s, int64_t delay, struct sim_event e);
 void sim_tracef(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -238,7 +241,10 @@ struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, unsigned to, uin
 void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m); /* takes m over */
 
 /* model.c */
-void sim_decide(struct sim *s);
+void sim_decide(struct sim *s); /* somebody, something */
+/* event: with a time of its own, in the past. */
+void sim_decide_this(struct sim *s, struct sim_node *n, unsigned key, enum sup_class cls,
+                     enum sup_state state, bool event);
 const char *sim_key(unsigned key);
 void sim_value_set(struct sim_value *v, const struct sup_register *r);
 void sim_table_read(struct sim *s, struct sup_store *store, struct sim_table *out);

@@ -122,7 +122,7 @@ static void make_nodes(struct sim *s)
     }
 }
 
-struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace)
+struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace, const struct sim_shape *shape)
 {
     struct sim *s = calloc(1, sizeof(*s));
 
@@ -134,7 +134,10 @@ struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace)
     s->wall_base = WALL_BASE;
     sup_rng_seed(&s->rng, seed);
     sup_hash_key_derive("sim", (struct sup_slice){NULL, 0}, &s->hash);
-    sim_shape_choose(s);
+    if (shape)
+        s->shape = *shape;
+    else
+        sim_shape_choose(s);
     s->nodes = calloc(s->shape.n_nodes, sizeof(*s->nodes));
     s->conns = calloc(s->shape.n_nodes, sizeof(*s->conns));
     s->decisions = calloc(SIM_DECISIONS_MAX, sizeof(*s->decisions));
@@ -218,7 +221,7 @@ static void handle(struct sim *s, struct sim_event *e)
     }
 }
 
-static void run_until(struct sim *s, int64_t until)
+void sim_run_until(struct sim *s, int64_t until)
 {
     while (s->n_heap > 0 && !s->failed && s->heap[0].at <= until) {
         struct sim_event e = pop(s);
@@ -272,15 +275,13 @@ static void begin(struct sim *s)
         sim_push(s, s->shape.fault_ms, (struct sim_event){.type = EV_FAULT});
 }
 
-bool sim_run(struct sim *s)
+bool sim_finish(struct sim *s)
 {
-    begin(s);
-    run_until(s, s->shape.run_ms);
     if (!s->failed)
         settle_down(s);
     for (int64_t limit = s->now + QUIET_MS; !s->failed && s->now < limit;) {
         outlast(s); /* a decision under way when the clocks were set right may be years ahead */
-        run_until(s, s->now + CHECK_MS);
+        sim_run_until(s, s->now + CHECK_MS);
         if (!s->failed && sim_converged(s))
             break;
     }
@@ -289,4 +290,11 @@ bool sim_run(struct sim *s)
     if (!s->failed)
         sim_check_end(s);
     return !s->failed;
+}
+
+bool sim_run(struct sim *s)
+{
+    begin(s);
+    sim_run_until(s, s->shape.run_ms);
+    return sim_finish(s);
 }

@@ -87,6 +87,13 @@ static void tick(struct world *w, int64_t ms)
     step(w, (struct sup_replica_event){.type = SUP_EV_TICK});
 }
 
+/* Old enough that what others decided is passed on. */
+static void age(struct world *w)
+{
+    tick(w, SUP_REPLICA_RELAY_MS);
+    tick(w, SUP_REPLICA_RELAY_MS);
+}
+
 static void dialed(struct world *w, size_t peer, uint64_t session, struct sup_vv has)
 {
     step(w, (struct sup_replica_event){
@@ -392,6 +399,7 @@ static void alone_there_is_nobody_to_ask(void **state)
 
 static void serving(struct world *w, struct sup_vv has, uint64_t credit)
 {
+    age(w);
     accepted(w, 0, 5);
     said(w, SUP_EV_PULL, 0, 5, has, credit);
 }
@@ -416,6 +424,7 @@ static void sends_what_the_peer_lacks(void **state)
 
     (void)state;
     w->self.vv = vv_of(X, 9, Y, 3);
+    age(w);
     accepted(w, 0, 5);
     may_send(w, 5);
     assert_nothing(w); /* it asked for nothing yet */
@@ -485,8 +494,53 @@ static void credit_has_a_ceiling(void **state)
     assert_int_equal(action(w, SUP_ACT_FILL).amount, SUP_REPLICA_MESSAGE_BYTES);
     filled(w, X, 2, 9, SUP_REPLICA_CREDIT, action(w, SUP_ACT_FILL).generation);
     w->self.vv = vv_of(X, 10, Y, 0);
+    age(w);
     may_send(w, 5);
     assert_true(w->out->starved);
+    sup_replica_free(w->r);
+}
+
+static void what_others_decided_is_passed_on_later(void **state)
+{
+    struct world *w = world_new(1, 0);
+
+    (void)state;
+    accepted(w, 0, 5);
+    said(w, SUP_EV_PULL, 0, 5, vv_of(X, 0, Y, 0), 1000);
+    tick(w, SUP_REPLICA_RELAY_MS);
+    w->self.vv = vv_of(OWN, 3, X, 9);
+    may_send(w, 5);
+    assert_int_equal(w->out->n_ranges, 1);
+    assert_true(w->out->ranges[0].incarnation == OWN);
+    filled(w, OWN, 1, 3, 10, action(w, SUP_ACT_FILL).generation);
+    tick(w, SUP_REPLICA_RELAY_MS);
+    may_send(w, 5);
+    assert_nothing(w);
+    w->self.vv = vv_of(OWN, 3, X, 11);
+    tick(w, SUP_REPLICA_RELAY_MS);
+    may_send(w, 5);
+    assert_int_equal(w->out->n_ranges, 1);
+    assert_true(w->out->ranges[0].incarnation == X);
+    assert_int_equal(w->out->ranges[0].to, 9);
+    sup_replica_free(w->r);
+}
+
+static void nothing_goes_back_to_where_it_came_from(void **state)
+{
+    struct world *w = world_new(1, 0);
+
+    (void)state;
+    accepted(w, 0, 5);
+    said(w, SUP_EV_PULL, 0, 5, vv_of(X, 0, Y, 0), 1000);
+    dialed(w, 0, 6, vv_of(X, 1, Y, 0));
+    mutation(w, 6, X, 1, 10);
+    w->self.vv = vv_of(X, 1, Y, 4);
+    age(w);
+    peer_vv(w, 0, 6, vv_of(X, 1, Y, 3));
+    may_send(w, 5);
+    assert_int_equal(w->out->n_ranges, 1);
+    assert_true(w->out->ranges[0].incarnation == Y);
+    assert_int_equal(w->out->ranges[0].from, 4); /* a heartbeat said that it has the others */
     sup_replica_free(w->r);
 }
 
@@ -618,6 +672,8 @@ int main(void)
         cmocka_unit_test(a_new_pull_voids_what_is_being_read),
         cmocka_unit_test(an_ack_without_a_pull_breaks_the_protocol),
         cmocka_unit_test(credit_has_a_ceiling),
+        cmocka_unit_test(what_others_decided_is_passed_on_later),
+        cmocka_unit_test(nothing_goes_back_to_where_it_came_from),
         cmocka_unit_test(each_origin_has_its_turn),
         cmocka_unit_test(below_the_floor_only_repair_helps),
         cmocka_unit_test(trims_what_all_have),
