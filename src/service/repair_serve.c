@@ -424,15 +424,24 @@ static int send_symbols(struct sup_repair_serve *s)
     return rc == SUP_OK ? send(s, s->msg.u.repair.u.symbols.symbols.n) : rc;
 }
 
+/* Works at most half of the time, as live mutations come first and so do those who ask this node
+ * whether they may mail. */
 static int round_step(struct sup_repair_serve *s, enum sup_repair_action action)
 {
+    int64_t begin = sup_mono_ms();
+    int64_t end;
+    int rc = SUP_OK;
+
     if (action == SUP_REPAIR_SEND)
-        return send_symbols(s);
-    if (!pass_gate(s)) {
+        rc = send_symbols(s);
+    else if (!pass_gate(s))
         sup_repair_server_busy(s->machine);
-        return SUP_OK;
-    }
-    return action == SUP_REPAIR_COPY ? copy(s) : scan(s);
+    else
+        rc = action == SUP_REPAIR_COPY ? copy(s) : scan(s);
+    end = sup_mono_ms();
+    if (s->not_before_ms < end + (end - begin))
+        s->not_before_ms = end + (end - begin);
+    return rc;
 }
 
 static void give_up_idle(struct sup_repair_serve *s, int64_t now)
