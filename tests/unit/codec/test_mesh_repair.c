@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +256,80 @@ static void random_damage(void **state)
     }
 }
 
+/* --- golden bytes: as version 1 must always send and read them --- */
+
+static void add_frame(struct sup_buf *hex, enum sup_frame_type type)
+{
+    struct sup_buf frame;
+
+    assert_int_equal(encode(type), SUP_OK);
+    sup_buf_init(&frame, 65536);
+    assert_int_equal(sup_frame_encode((uint16_t)type, 0, sup_buf_slice(&f.body), &frame), SUP_OK);
+    for (size_t i = 0; i < frame.n; i++)
+        sup_buf_addf(hex, "%02x%s", frame.p[i], i % 32 == 31 || i + 1 == frame.n ? "\n" : "");
+    sup_buf_fini(&frame);
+}
+
+static void all_frames(struct sup_buf *hex)
+{
+    static const struct sup_repair_entry entry = {SUP_SLICE_LIT("a@example.com"),
+                                                  SUP_SLICE_LIT("decision")};
+    struct sup_repair_msg *m = &f.in.u.repair;
+
+    f.in.u.heartbeat.incarnation = 1;
+    f.in.u.heartbeat.has_root = true;
+    memcpy(f.in.u.heartbeat.root, junk, sizeof(f.in.u.heartbeat.root));
+    add_frame(hex, SUP_FRAME_HEARTBEAT);
+    memset(&f.in, 0, sizeof(f.in));
+    m->round = 2;
+    m->u.ask = (struct sup_repair_ask){.symbols = 300,
+                                       .shards = sup_slice_of(junk, SUP_REPAIR_SHARDS_SIZE),
+                                       .strata = sup_slice_of(junk, SUP_REPAIR_STRATA_SIZE)};
+    add_frame(hex, SUP_FRAME_REPAIR_ASK);
+    m->u.symbols = (struct sup_repair_symbols){.first = 4,
+                                               .count = 2,
+                                               .n_set = 1000000,
+                                               .until = 300,
+                                               .state = SUP_REPAIR_END,
+                                               .symbols = sup_slice_of(junk, 46)};
+    add_frame(hex, SUP_FRAME_REPAIR_SYMBOLS);
+    m->u.sums = (struct sup_repair_sums){.sums = {NULL, 0}};
+    add_frame(hex, SUP_FRAME_REPAIR_SUMS);
+    m->u.fetch = (struct sup_repair_fetch){.count = 2, .wants = sup_slice_of(junk, 18)};
+    add_frame(hex, SUP_FRAME_REPAIR_FETCH);
+    memset(&m->u, 0, sizeof(m->u));
+    m->u.records = (struct sup_repair_records){.last = true, .entries = &entry, .n = 1};
+    assert_int_equal(sup_vv_raise(&m->u.records.vv, 0x0123456789abcdef, 7), SUP_OK);
+    add_frame(hex, SUP_FRAME_REPAIR_RECORDS);
+}
+
+/* With SUPSYNC_GOLDEN_WRITE set the file is written instead: for a new version's messages only. */
+static void golden_bytes(void **state)
+{
+    const char *source = getenv("SUPSYNC_SOURCE");
+    bool write = getenv("SUPSYNC_GOLDEN_WRITE") != NULL;
+    char path[4096];
+    char text[16384] = "";
+    struct sup_buf hex;
+    FILE *file;
+
+    (void)state;
+    sup_buf_init(&hex, sizeof(text));
+    all_frames(&hex);
+    (void)snprintf(path, sizeof(path), "%s/tests/unit/codec/golden/v1-repair.hex",
+                   source ? source : ".");
+    file = fopen(path, write ? "w" : "r");
+    assert_non_null(file);
+    if (write)
+        assert_int_equal(fwrite(hex.p, 1, hex.n, file), hex.n);
+    else
+        text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    (void)fclose(file);
+    if (!write)
+        assert_string_equal(text, sup_buf_str(&hex));
+    sup_buf_fini(&hex);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -267,6 +342,7 @@ int main(void)
         TEST(records),
         TEST(heartbeats_carry_the_root),
         TEST(random_damage),
+        TEST(golden_bytes),
     };
     return cmocka_run_group_tests(tests, property_setup, NULL);
 }
