@@ -69,6 +69,7 @@ void sup_apply_wake(struct sup_apply *a);
 /* Nobody has more of this incarnation than this store. Any thread; nothing if it is not the present
  * one any more. */
 void sup_apply_settle(struct sup_apply *a, uint64_t incarnation);
+bool sup_apply_settled(struct sup_apply *a); /* is the present one? */
 /* Somebody has more of it: it is never written to again. Any thread. */
 void sup_apply_revoke(struct sup_apply *a, uint64_t incarnation);
 

@@ -14,6 +14,11 @@ void sup_apply_settle(struct sup_apply *a, uint64_t incarnation)
     a->settled = incarnation;
 }
 
+bool sup_apply_settled(struct sup_apply *a)
+{
+    return a->settled == sup_apply_incarnation(a);
+}
+
 void sup_apply_revoke(struct sup_apply *a, uint64_t incarnation)
 {
     a->revoked = incarnation;

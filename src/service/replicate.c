@@ -11,6 +11,8 @@
 
 /* Clock offset to a peer that is worth a warning. */
 #define OFFSET_WARN_MS 500.0
+#define SETTLE_WAIT_MS 1500
+#define SETTLE_LOOK_MS 10
 
 static void local_state(void *arg, uint64_t *incarnation, struct sup_vv *vv)
 {
@@ -98,6 +100,20 @@ static int endpoints_start(struct sup_replicator *r, struct sup_err *err)
     return rc;
 }
 
+/* After a restart, gives the peers a moment to say whether our incarnation may be continued: else
+ * the first events would take a new one each time, and every version vector would grow by it. */
+static void await_peers(struct sup_replicator *r)
+{
+    int64_t deadline = sup_mono_ms() + SETTLE_WAIT_MS;
+    struct sup_vv vv;
+
+    sup_apply_vv(r->opts.apply, &vv);
+    if (sup_vv_get(&vv, sup_apply_incarnation(r->opts.apply)) == 0)
+        return; /* never written under */
+    while (!sup_apply_settled(r->opts.apply) && sup_mono_ms() < deadline)
+        sup_stop_wait_ms(&r->stop, SETTLE_LOOK_MS);
+}
+
 int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_replicator **out,
                          struct sup_err *err)
 {
@@ -132,6 +148,7 @@ int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_r
         sup_replicator_free(r);
         return rc;
     }
+    await_peers(r);
     *out = r;
     return SUP_OK;
 }

@@ -17,8 +17,9 @@ struct sup_replicator_options {
     struct sup_store *store;
 };
 
-/* Loads the TLS files, listens, starts to dial. SUP_EINPUT, SUP_EIO for files; SUP_EEXIST for the
- * address. */
+/* Loads the TLS files, listens, starts to dial; after a restart waits, at most 1.5 s, until the
+ * peers settled the incarnation (service/apply.h). SUP_EINPUT, SUP_EIO for files; SUP_EEXIST for
+ * the address. */
 int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_replicator **out,
                          struct sup_err *err);
 void sup_replicator_stop(struct sup_replicator *r); /* says BYE, waits */
