@@ -17,6 +17,7 @@
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const modes[] = {"enforce", "observe", NULL};
+static const char *const escalations[] = {"off", "shadow", "enforce", NULL};
 static const char *const removals[] = {"restore", "propagate", "report", NULL};
 
 static const char what_node[] =
@@ -112,6 +113,16 @@ const struct sup_key sup_schema[] = {
     {"ingest.global_list_ttl", SUP_KEY_DURATION, O(ingest.global_list_ttl_ms), .def = "0s",
      .min = 0, .max = 3660 * DAY},
     {"ingest.dedup_ttl", SUP_KEY_DURATION, O(ingest.dedup_ttl_ms), .def = "15d", .min = HOUR,
+     .max = 366 * DAY},
+
+    {"soft.retention", SUP_KEY_DURATION, O(soft.retention_ms), .def = "14d", .min = HOUR,
+     .max = 366 * DAY},
+    {"soft.escalation.mode", SUP_KEY_ENUM, O(soft.escalation), .def = "shadow",
+     .names = escalations},
+    {"soft.escalation.consecutive", SUP_KEY_UINT, O(soft.consecutive), .def = "5", .min = 0,
+     .max = 16},
+    {"soft.escalation.count", SUP_KEY_UINT, O(soft.count), .def = "3", .min = 0, .max = 16},
+    {"soft.escalation.window", SUP_KEY_DURATION, O(soft.window_ms), .def = "7d", .min = HOUR,
      .max = 366 * DAY},
 
     {"store.cache_mib", SUP_KEY_MIB, O(cache_bytes), .def = "64", .min = 1, .max = 1048576},

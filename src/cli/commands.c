@@ -112,6 +112,21 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync status\n",
      sup_cmd_status},
+    {"soft", "[--due|--claim N [--lease D]|--ack ID...] [--format csv|json]",
+     "soft bounces for resending",
+     "Without options: all that wait. A claim gives entries that are due to one worker for the time\n"
+     "of its lease; --ack with the ids that the claim printed says that they were resent or given\n"
+     "up. What is not acknowledged is due again when the lease ends. Addresses that are suppressed\n"
+     "by then are dropped.\n\n"
+     "Options:\n"
+     "  --due                only what is due\n"
+     "  --claim N            claim at most N that are due\n"
+     "  --lease DURATION     for how long (default 10m)\n"
+     "  --ack ID...          acknowledge\n"
+     "  --format csv|json    for other programs\n" COMMON "\n"
+     "Exit status:\n  0 done, 1 any id not there or not yours, 3 no agent, 2 wrong usage\n\n"
+     "Example:\n  supsync soft --claim 100 --format json\n",
+     sup_cmd_soft},
     {"rates", "[--domains] [--limit N]", "bounce and complaint rates, as SES may see them",
      "Hard bounces and complaints over sends of the last hour, day and week, and of the last 1000,\n"
      "10000 and 100000 sends, for the Region, configuration sets and sending identities. Needs "

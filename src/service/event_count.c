@@ -8,7 +8,7 @@
 static struct {
     struct sup_metric *events[SUP_EVENT_KINDS];
     struct sup_metric *verdicts[SUP_VERDICT_KINDS];
-    struct sup_metric *duplicates, *older;
+    struct sup_metric *duplicates, *older, *soft, *escalated, *would_escalate;
 } metrics;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -30,6 +30,12 @@ static void register_metrics(void)
     }
     metrics.duplicates = sup_metric("supsync_events_duplicate_total", NULL, SUP_COUNTER,
                                     "Recipients of events that had been seen before");
+    metrics.soft = sup_metric("supsync_soft_bounces_kept_total", NULL, SUP_COUNTER,
+                              "Soft bounces kept for a resend");
+    metrics.escalated = sup_metric("supsync_escalations_total", "mode=\"enforce\"", SUP_COUNTER,
+                                   "Addresses whose soft bounces amount to a suppression");
+    metrics.would_escalate = sup_metric("supsync_escalations_total", "mode=\"shadow\"", SUP_COUNTER,
+                                        "Addresses whose soft bounces amount to a suppression");
     metrics.older = sup_metric("supsync_events_older_total", NULL, SUP_COUNTER,
                                "Decisions from events that lost against a newer one");
 }
@@ -45,6 +51,9 @@ void sup_event_count(const struct sup_event_tally *t)
             sup_metric_add(metrics.verdicts[i], (int64_t)t->verdicts[i]);
     sup_metric_add(metrics.duplicates, (int64_t)t->duplicates);
     sup_metric_add(metrics.older, (int64_t)t->older);
+    sup_metric_add(metrics.soft, (int64_t)t->soft);
+    sup_metric_add(metrics.escalated, (int64_t)t->escalated);
+    sup_metric_add(metrics.would_escalate, (int64_t)t->would_escalate);
 }
 
 uint64_t sup_event_tally_events(const struct sup_event_tally *t)

@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "service/rate_job.h"
+#include "service/soft_job.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +43,12 @@ struct sup_event_job {
     size_t n_documents, cap_documents;
     struct sup_buf bytes;
     struct sup_rate_job *rates;
+    struct sup_soft_job *soft;
     struct sup_event_tally tally;
     struct sup_event_tally read; /* tally as it was before run, which may run on an aborted batch */
 };
 
-struct sup_event_job *sup_event_job_new(struct sup_apply *apply)
+struct sup_event_job *sup_event_job_new(const struct sup_options *config, struct sup_apply *apply)
 {
     struct sup_event_job *j = calloc(1, sizeof(*j));
 
@@ -55,7 +57,8 @@ struct sup_event_job *sup_event_job_new(struct sup_apply *apply)
     j->apply = apply;
     sup_buf_init(&j->bytes, BYTES_MAX);
     j->rates = sup_rate_job_new();
-    if (j->rates)
+    j->soft = sup_soft_job_new(config, apply);
+    if (j->rates && j->soft)
         return j;
     sup_event_job_free(j);
     return NULL;
@@ -67,6 +70,7 @@ void sup_event_job_free(struct sup_event_job *j)
         return;
     sup_buf_fini(&j->bytes);
     sup_rate_job_free(j->rates);
+    sup_soft_job_free(j->soft);
     free(j->items);
     free(j->documents);
     free(j);
@@ -150,7 +154,9 @@ static int take_event(struct sup_event_job *j, const struct sup_event *event,
         if (v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR)
             rc = add_item(j, v, verdicts, event, ctx, cause);
     }
-    return rc == SUP_OK ? sup_rate_job_take(j->rates, event, verdicts, ctx) : rc;
+    if (rc == SUP_OK)
+        rc = sup_rate_job_take(j->rates, event, verdicts, ctx);
+    return rc == SUP_OK ? sup_soft_job_take(j->soft, event, verdicts, ctx) : rc;
 }
 
 static int add_document(struct sup_event_job *j, size_t offset)
@@ -183,6 +189,7 @@ static void begin(struct sup_event_job *j)
     j->n = 0;
     j->n_documents = 0;
     sup_rate_job_reset(j->rates);
+    sup_soft_job_reset(j->soft);
     sup_buf_reset(&j->bytes);
     sup_buf_add_byte(&j->bytes, 0); /* offset 0 is no text's */
     memset(&j->tally, 0, sizeof(j->tally));
@@ -282,7 +289,7 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
 
 bool sup_event_job_empty(const struct sup_event_job *j)
 {
-    return j->n == 0 && sup_rate_job_empty(j->rates);
+    return j->n == 0 && sup_rate_job_empty(j->rates) && sup_soft_job_empty(j->soft);
 }
 
 static enum sup_event_outcome outcome_of(const struct sup_applied *applied)
@@ -306,6 +313,23 @@ static void count(struct sup_event_tally *tally, const struct sup_applied *appli
         tally->suppressed++;
     if (applied->before != SUP_REASON_NONE && applied->after == SUP_REASON_NONE)
         tally->cleared++;
+}
+
+/* What events do beside decisions. */
+static int run_beside(struct sup_event_job *j, struct sup_txn *t, struct sup_err *err)
+{
+    int64_t now_ms = sup_apply_now_ms(j->apply);
+    struct sup_soft_result soft;
+    int rc = sup_rate_job_run(j->rates, now_ms, t, err);
+
+    if (rc == SUP_OK)
+        rc = sup_soft_job_run(j->soft, now_ms, t, &soft, err);
+    if (rc != SUP_OK)
+        return rc;
+    j->tally.soft = soft.kept;
+    j->tally.escalated = soft.escalated;
+    j->tally.would_escalate = soft.would_escalate;
+    return SUP_OK;
 }
 
 static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err)
@@ -335,7 +359,7 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
         struct document *d = &j->documents[it->document];
         d->after = outcome_of(&applied) > d->after ? outcome_of(&applied) : d->after;
     }
-    return sup_rate_job_run(j->rates, sup_apply_now_ms(j->apply), t, err);
+    return run_beside(j, t, err);
 }
 
 static void done(struct sup_apply_job *job, int code, const struct sup_err *err)

@@ -4,6 +4,7 @@
 #include "core/classify.h"
 #include "core/event_read.h"
 #include "service/apply.h"
+#include "service/options.h"
 
 /* One message's worth of events on its way through apply: parsed and classified on the caller's
  * thread, decided on the writer's. Used by every source of events. */
@@ -21,6 +22,8 @@ struct sup_event_tally {
     uint64_t suppressed; /* addresses whose effective state became suppressed */
     uint64_t cleared;
     uint64_t older; /* lost against a newer decision */
+    uint64_t soft;  /* soft bounces kept for a resend */
+    uint64_t escalated, would_escalate;
 };
 
 /* What became of one document of a message, the weightiest of its events and recipients. */
@@ -41,8 +44,8 @@ struct sup_event_document {
 
 struct sup_event_job;
 
-/* NULL when out of memory. Reusable; one message at a time. */
-struct sup_event_job *sup_event_job_new(struct sup_apply *apply);
+/* NULL when out of memory. Reusable; one message at a time. Both are borrowed. */
+struct sup_event_job *sup_event_job_new(const struct sup_options *config, struct sup_apply *apply);
 void sup_event_job_free(struct sup_event_job *j);
 
 /* Reads all events of body and keeps what follows from them. reader and verdicts are the thread's

@@ -78,7 +78,7 @@ static struct sup_event_lane *lane_new(struct sup_event_lanes *l)
     lane->lanes = l;
     pthread_mutex_init(&lane->mutex, NULL);
     sup_cond_init(&lane->cond);
-    lane->job = sup_event_job_new(l->apply);
+    lane->job = sup_event_job_new(l->config, l->apply);
     lane->reader = sup_event_reader_new();
     if (lane->job && lane->reader)
         return lane;

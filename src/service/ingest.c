@@ -264,7 +264,7 @@ static int receiver_init(struct sup_ingest *g, struct receiver *r, const char *q
     if (!r->reader)
         return SUP_ENOMEM;
     for (size_t i = 0; i < SUP_COUNT(r->jobs); i++) {
-        r->jobs[i] = sup_event_job_new(g->opts.apply);
+        r->jobs[i] = sup_event_job_new(g->opts.config, g->opts.apply);
         if (!r->jobs[i])
             return SUP_ENOMEM;
     }

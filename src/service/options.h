@@ -20,6 +20,7 @@ struct sup_peer_options {
 };
 
 enum sup_ses_mode { SUP_MODE_ENFORCE, SUP_MODE_OBSERVE };
+enum sup_escalation_mode { SUP_ESCALATION_OFF, SUP_ESCALATION_SHADOW, SUP_ESCALATION_ENFORCE };
 enum sup_removal_policy { SUP_REMOVAL_RESTORE, SUP_REMOVAL_PROPAGATE, SUP_REMOVAL_REPORT };
 
 struct sup_options {
@@ -75,6 +76,15 @@ struct sup_options {
         int64_t global_list_ttl_ms;         /* expiry of a global-list hit; 0 = never */
         int64_t dedup_ttl_ms;               /* how long an event is remembered; default 15 days */
     } ingest;
+
+    /* Soft bounces: how long they are kept, and when they become a suppression. */
+    struct {
+        int64_t retention_ms;
+        enum sup_escalation_mode escalation;
+        unsigned consecutive;
+        unsigned count;
+        int64_t window_ms;
+    } soft;
 
     uint64_t cache_bytes; /* block cache of the store */
 

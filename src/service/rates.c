@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "service/internal.h"
+#include "service/soft.h"
 #include "service/status.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #define LOOK_MS     60000
 #define FIRST_MS    2000
 #define ROWS_MAX    20000 /* names looked at; more are left out and said so in the log */
+#define SOFT_LOOKS  60    /* soft bounces are trimmed once an hour */
 #define WATCHED_MAX 500   /* names whose level is remembered */
 #define TRIM_BATCH  1000
 #define SHOWN_PARTS 1000000.0 /* metrics are whole numbers: millionths */
@@ -134,6 +136,7 @@ struct watched {
 };
 
 struct sup_rates {
+    const struct sup_options *config;
     struct sup_store *store;
     struct sup_apply *apply;
     struct sup_stop stop;
@@ -294,10 +297,13 @@ static void *rates_main(void *arg)
 {
     struct sup_rates *r = arg;
     int64_t wait = FIRST_MS;
+    unsigned looks = 0;
 
     while (!sup_stop_wait_ms(&r->stop, wait)) {
         look(r);
         trim(r);
+        if (looks++ % SOFT_LOOKS == 0)
+            sup_soft_trim(r->store, r->apply, r->config->soft.retention_ms, &r->stop);
         wait = LOOK_MS;
     }
     return NULL;
@@ -321,13 +327,14 @@ static void register_metrics(struct sup_rates *r)
     sup_buf_fini(&label);
 }
 
-int sup_rates_start(struct sup_store *store, struct sup_apply *apply, struct sup_rates **out,
-                    struct sup_err *err)
+int sup_rates_start(const struct sup_options *config, struct sup_store *store,
+                    struct sup_apply *apply, struct sup_rates **out, struct sup_err *err)
 {
     struct sup_rates *r = calloc(1, sizeof(*r));
 
     if (!r)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    r->config = config;
     r->store = store;
     r->apply = apply;
     sup_stop_init(&r->stop);

@@ -3,14 +3,15 @@
 
 #include "core/rates.h"
 #include "service/apply.h"
+#include "service/options.h"
 #include "service/service.h"
 
-/* Rates: reading what was counted, watching the thresholds, dropping what is past. A thread of its
- * own looks once a minute. */
+/* Rates: reading what was counted, watching the thresholds, dropping what is past, soft bounces
+ * among it. A thread of its own looks once a minute. */
 struct sup_rates;
 
-int sup_rates_start(struct sup_store *store, struct sup_apply *apply, struct sup_rates **out,
-                    struct sup_err *err);
+int sup_rates_start(const struct sup_options *config, struct sup_store *store,
+                    struct sup_apply *apply, struct sup_rates **out, struct sup_err *err);
 void sup_rates_stop(struct sup_rates *r); /* waits */
 void sup_rates_free(struct sup_rates *r);
 /* Adds problems. Any thread. */

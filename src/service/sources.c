@@ -18,7 +18,7 @@ int sup_sources_start(const struct sup_options *config, struct sup_store *store,
     if (rc == SUP_OK && config->sns_http.listen[0] != '\0')
         rc = sup_sns_source_new(config, apply, &s->sns, err);
     if (rc == SUP_OK)
-        rc = sup_rates_start(store, apply, &s->rates, err);
+        rc = sup_rates_start(config, store, apply, &s->rates, err);
     if (rc != SUP_OK) {
         sup_sources_free(s);
         return rc;

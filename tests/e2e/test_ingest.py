@@ -582,6 +582,143 @@ class Rates(harness.TestCase):
         self.assertIn("no sends, bounces or complaints", r.stdout)
 
 
+class Soft(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.node = self.agent("eu-west-1")
+        self.node.config["ses"] = {"mode": "observe"}
+        self.now = datetime.datetime.now(datetime.timezone.utc)
+
+    def time(self, hours_ago):
+        t = self.now - datetime.timedelta(hours=hours_ago)
+        return t.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+    def soft(self, address, number, hours_ago=2, sub="MailboxFull"):
+        event = bounce(address, number, "Transient", sub, self.time(hours_ago))
+        event["bounce"]["bouncedRecipients"][0].update(
+            status="4.2.2", diagnosticCode="smtp; 452 4.2.2 mailbox full")
+        event["mail"]["commonHeaders"] = {"subject": f"Invoice {number}, \"due\""}
+        return event
+
+    def delivery(self, address, number, hours_ago):
+        return {"eventType": "Delivery", "mail": {"messageId": f"d{number}",
+                "destination": [address]},
+                "delivery": {"timestamp": self.time(hours_ago), "recipients": [address]}}
+
+    def feed(self, *events):
+        body = b"".join(json.dumps(e).encode() + b"\n" for e in events)
+        answer = self.node.request("POST", "/v1/events", body)
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def lines(self, *arguments, status=0):
+        r = self.node.cli("soft", "--output", "json", *arguments)
+        self.assertEqual(r.returncode, status, r.stderr)
+        return [json.loads(line) for line in r.stdout.splitlines()]
+
+    def test_list_claim_ack(self):
+        self.node.start()
+        events = [self.soft(f"u{i}@example.com", i, 2 + i / 100) for i in range(30)]
+        early = self.soft("early@example.com", 100, 0)
+        self.feed(*events, early)
+        self.feed(*events, early)  # again: nothing is kept twice
+        rows = self.lines()
+        self.assertEqual(len(rows), 31)
+        row = next(r for r in rows if r["address"] == "u3@example.com")
+        self.assertEqual((row["message_id"], row["source"], row["sub_type"], row["status"],
+                          row["configuration_set"], row["bounces"]),
+                         ("message-3", "sender@example.com", "Transient/MailboxFull", "4.2.2",
+                          "set-1", 1))
+        self.assertEqual(row["diagnostic"], "smtp; 452 4.2.2 mailbox full")
+        self.assertNotIn("early@example.com", [r["address"] for r in self.lines("--due")])
+        # Two workers never get the same, and an agent that is killed forgets no claim.
+        first, second = self.lines("--claim", "10"), self.lines("--claim", "10")
+        self.node.kill()
+        self.node.start()
+        third = self.lines("--claim", "100")
+        claimed = [r["address"] for r in first + second + third]
+        self.assertEqual(len(claimed), 30)
+        self.assertEqual(len(set(claimed)), 30)
+        self.assertEqual(first[0]["address"], "u29@example.com")  # the oldest first
+        self.assertEqual(self.lines("--claim", "5"), [])
+        done = self.lines("--ack", *[r["id"] for r in first])
+        self.assertEqual({r["result"] for r in done}, {"acknowledged"})
+        self.assertEqual(len(self.lines()), 21)
+        # Not without the lease, nor with another's, nor twice.
+        again = self.lines("--ack", first[0]["id"], second[0]["id"].split(".")[0],
+                           second[0]["id"].split(".")[0] + "." + "1" * 16, "nonsense", status=1)
+        self.assertEqual([r["result"] for r in again],
+                         ["not there", "not yours", "not yours", "not an id"])
+        text = self.node.cli("soft", "--format", "csv").stdout
+        self.assertRegex(text, r'"Invoice 3, ""due"""')
+
+    def test_lease_ends(self):
+        self.node.start()
+        self.feed(self.soft("a@example.com", 1))
+        first = self.lines("--claim", "1", "--lease", "1s")
+        self.assertEqual(len(first), 1)
+        second = []
+        wait_for(lambda: second.extend(self.lines("--claim", "1")) or second, "the lease to end")
+        self.assertEqual(second[0]["claims"], 2)
+        self.assertEqual(self.lines("--ack", first[0]["id"], status=1)[0]["result"], "not yours")
+        self.assertEqual(self.lines("--ack", second[0]["id"])[0]["result"], "acknowledged")
+
+    def test_suppressed_addresses_are_not_resent_to(self):
+        self.node.start()
+        self.feed(self.soft("a@example.com", 1), self.soft("b@example.com", 2),
+                  bounce("a@example.com", 3, time=self.time(1)))
+        self.assertEqual([r["address"] for r in self.lines("--claim", "10")], ["b@example.com"])
+        self.assertEqual(len(self.lines()), 1)
+
+    def test_pages(self):
+        self.node.start()
+        self.feed(*[self.soft(f"p{i}@example.com", i, 2 + i / 1000) for i in range(250)])
+        seen, after = [], ""
+        while True:
+            page = self.node.request("GET", "/v1/soft?limit=100" + after).json()
+            seen += [r["address"] for r in page["soft"]]
+            if page["next"] is None:
+                break
+            after = "&after=" + page["next"]
+        self.assertEqual(len(seen), 250)
+        self.assertEqual(len(set(seen)), 250)
+
+    def test_escalation(self):
+        self.node.config["soft"] = {"escalation": {"mode": "enforce", "consecutive": 3,
+                                                   "count": 0}}
+        self.node.start()
+        for i in range(3):
+            self.feed(self.soft("dead@example.com", i, 50 - i))
+            self.feed(self.soft("large@example.com", 100 + i, 50 - i, "MessageTooLarge"))
+            self.feed(self.soft("healed@example.com", 200 + i, 50 - i))
+            if i == 1:
+                self.feed(self.delivery("healed@example.com", 1, 48.5))
+                self.feed(self.delivery("dead@example.com", 2, 90))  # older: heals nothing
+        self.assertEqual(self.node.verdict("dead@example.com"), "block")
+        self.assertEqual(self.node.show("dead@example.com")["registers"][0]["cause"], "escalation")
+        self.assertEqual(self.node.verdict("large@example.com"), "allow")
+        self.assertEqual(self.node.verdict("healed@example.com"), "allow")
+
+    def test_shadow_only_counts(self):
+        self.node.start()
+        for i in range(6):
+            self.feed(self.soft("dead@example.com", i, 50 - i))
+        self.assertEqual(self.node.verdict("dead@example.com"), "allow")
+        metrics = self.node.request("GET", "/metrics").body.decode()
+        self.assertRegex(metrics, r'supsync_escalations_total\{mode="shadow"\} [1-9]')
+        self.assertIn('supsync_escalations_total{mode="enforce"} 0', metrics)
+
+    def test_usage(self):
+        self.node.start()
+        for arguments in (["--due", "--claim", "1"], ["--ack"], ["id"], ["--format", "xml"],
+                          ["--claim", "x"]):
+            self.assertEqual(self.node.cli("soft", *arguments).returncode, 2)
+        for body in (b'{"count":0}', b'{"count":1,"lease":"0s"}', b'{"n":1}'):
+            self.assertEqual(self.node.request("POST", "/v1/soft/claim", body,
+                             {"Content-Type": "application/json"}).status, 400)
+        self.assertEqual(self.node.request("GET", "/v1/soft?after=x").status, 400)
+        self.assertEqual(self.lines("--due"), [])
+
+
 class SnsConfiguration(harness.TestCase):
     def test_test_signer_is_loopback_only(self):
         path = os.path.join(self.directory, "supsync.yaml")

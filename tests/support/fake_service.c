@@ -4,6 +4,7 @@
 #include "service/rates.h"
 #include "service/reconcile.h"
 #include "service/sns_source.h"
+#include "service/soft.h"
 #include "service/sources.h"
 
 #include <stdio.h>
@@ -326,4 +327,41 @@ int sup_service_rates(struct sup_service *s, enum sup_rate_kind up_to, size_t ma
     (void)rows;
     (void)n;
     return sup_err_set(err, SUP_ECLOSED, "the fake has none");
+}
+
+int sup_service_soft_list(struct sup_service *s, bool due_only, int64_t after_ms,
+                          const uint8_t *after_id,
+                          bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                          struct sup_err *err)
+{
+    (void)s;
+    (void)due_only;
+    (void)after_ms;
+    (void)after_id;
+    (void)row;
+    (void)arg;
+    (void)err;
+    return SUP_OK;
+}
+
+int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
+                           bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                           struct sup_err *err)
+{
+    (void)s;
+    (void)n;
+    (void)lease_ms;
+    (void)row;
+    (void)arg;
+    (void)err;
+    return SUP_OK;
+}
+
+int sup_service_soft_ack(struct sup_service *s, const uint8_t *id, uint64_t lease,
+                         struct sup_err *err)
+{
+    (void)s;
+    (void)id;
+    (void)lease;
+    return sup_err_set(err, SUP_ENOTFOUND, "no such soft bounce");
 }

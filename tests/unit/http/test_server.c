@@ -117,7 +117,7 @@ static const struct {
     {"GET", "/", "", NULL, 404, "no such route"},
     {"GET", "/v1", "", NULL, 404, "no such route"},
     {"GET", "/v1/addresses/", "", NULL, 404, "no such route"},
-    {"GET", "/v1/soft", "", NULL, 404, "no such route"},
+    {"GET", "/v1/nothing", "", NULL, 404, "no such route"},
     {"GET", "/%2e%2e/etc/passwd", "", NULL, 404, "no such route"},
     {"POST", "/healthz", "", "", 405, "does not know that method"},
     {"PATCH", "/v1/check", "", NULL, 405, "does not know that method"},
