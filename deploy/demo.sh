@@ -35,7 +35,7 @@ missed() {
 }
 
 title 'Set-up and build'
-./deploy/setup.sh build
+./deploy/setup.sh demo
 launcher=()
 if command -v ccache >/dev/null 2>&1; then
     launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)

@@ -3,7 +3,8 @@
 # of it is there already, nothing is downloaded and apt is not called.
 #
 #   deploy/setup.sh build     what it takes to build
-#   deploy/setup.sh test      that, and what the tests and the demo use besides
+#   deploy/setup.sh demo      that, and what the demo uses besides
+#   deploy/setup.sh test      that, and what the tests use besides
 set -euo pipefail
 
 build_packages=(
@@ -12,14 +13,15 @@ build_packages=(
     libidn2-dev libsodium-dev libxxhash-dev libzstd-dev libsimdjson-dev libcurl4-openssl-dev
     libssl-dev libjansson-dev libcmocka-dev
 )
+demo_packages=(ca-certificates curl openssl)
 test_packages=(
     awscli python3 python3-boto3
     clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck
-    ca-certificates curl git iproute2 jq openssl procps util-linux
+    git iproute2 jq procps util-linux
 )
 
 usage() {
-    sed -n '2,6s/^# \{0,1\}//p' "$0"
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
     exit 2
 }
 
@@ -58,8 +60,9 @@ apt() {
 wanted=("${build_packages[@]}")
 case ${1:-} in
 build) ;;
+demo) wanted+=("${demo_packages[@]}") ;;
 test)
-    wanted+=("${test_packages[@]}")
+    wanted+=("${demo_packages[@]}" "${test_packages[@]}")
     add_node
     ;;
 *) usage ;;
