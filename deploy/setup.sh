@@ -10,7 +10,7 @@ set -euo pipefail
 build_packages=(
     gcc g++ cmake ninja-build pkg-config protobuf-c-compiler
     libprotobuf-c-dev librocksdb-dev libnng-dev libmbedtls-dev libmicrohttpd-dev libyaml-dev
-    libidn2-dev libsodium-dev libxxhash-dev libzstd-dev libsimdjson-dev libcurl4-openssl-dev
+    libidn2-dev libsodium-dev libxxhash-dev libzstd-dev libsimdjson-dev zlib1g-dev libcurl4-openssl-dev
     libssl-dev libjansson-dev libcmocka-dev
 )
 demo_packages=(ca-certificates curl openssl)
