@@ -15,6 +15,10 @@ int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica *
     r->opts = *opts;
     if (r->opts.trim_every_ms == 0)
         r->opts.trim_every_ms = TRIM_EVERY_MS;
+    if (r->opts.credit == 0)
+        r->opts.credit = SUP_REPLICA_CREDIT;
+    if (r->opts.message == 0)
+        r->opts.message = SUP_REPLICA_MESSAGE_BYTES;
     if (r->opts.log_max == 0)
         r->opts.log_max = LOG_MAX;
     sup_rng_seed(&r->rng, opts->seed);

@@ -30,6 +30,8 @@ struct sup_replica_options {
     size_t n_peers;
     uint64_t seed;         /* of the redial jitter */
     int64_t trim_every_ms; /* 0 = 60 s */
+    uint64_t credit;       /* bytes granted to each server; 0 = SUP_REPLICA_CREDIT */
+    uint64_t message;      /* bytes in a message, about; 0 = SUP_REPLICA_MESSAGE_BYTES */
     uint64_t log_max;      /* mutations kept for absent peers; 0 = 20 million (about 4 GB) */
 };
 

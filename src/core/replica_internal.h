@@ -29,7 +29,9 @@ struct sup_replica_serve {
     uint64_t session;
     struct sup_vv sent;  /* what the peer has or is on its way to it */
     uint64_t generation; /* of sent: a PULL replaces it */
-    uint64_t credit;
+    /* Below zero when the last message overdrew it: were that forgiven, a long backlog would let it
+     * grow message by message. */
+    int64_t credit;
     size_t next; /* where in the version vector the next message begins: each origin has its turn */
     bool behind; /* said once a session */
 };

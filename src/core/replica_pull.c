@@ -51,7 +51,7 @@ static void dialed(const struct sup_replica_ctx *c)
     watch(c->peer, c->self, c->now);
     a = sup_replica_act(c->r, c->e->peer, SUP_ACT_PULL);
     a->session = u->session;
-    a->amount = SUP_REPLICA_CREDIT;
+    a->amount = c->r->opts.credit;
 }
 
 static void dial_lost(const struct sup_replica_ctx *c)
@@ -97,7 +97,7 @@ static void mutations(const struct sup_replica_ctx *c)
     sup_replica_serve_known(c->peer, &c->peer->has);
     u->unacknowledged += c->e->cost;
     /* One message may overdraw the credit. */
-    if (u->unacknowledged > SUP_REPLICA_CREDIT + SUP_FRAME_BODY_MAX) {
+    if (u->unacknowledged > c->r->opts.credit + SUP_FRAME_BODY_MAX) {
         close_dialed(c->r, c->e->peer, SUP_REFUSED_PROTOCOL, "more mutations than credit");
         return;
     }

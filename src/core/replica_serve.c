@@ -48,13 +48,18 @@ static void accepted(const struct sup_replica_ctx *c)
         sup_vv_copy(&c->peer->has, c->e->vv);
 }
 
+static uint64_t capped(const struct sup_replica_ctx *c, uint64_t most)
+{
+    return c->e->cost < most ? c->e->cost : most;
+}
+
 static void pull(const struct sup_replica_ctx *c)
 {
     struct sup_replica_serve *v = &c->peer->serve;
 
     sup_vv_copy(&v->sent, c->e->vv);
     sup_vv_copy(&c->peer->has, c->e->vv);
-    v->credit = c->e->cost < SUP_REPLICA_CREDIT ? c->e->cost : SUP_REPLICA_CREDIT;
+    v->credit = (int64_t)capped(c, c->r->opts.credit);
     v->generation++;
     v->pulled = true;
     v->behind = false;
@@ -73,7 +78,6 @@ static void refuse(const struct sup_replica_ctx *c)
 static void ack(const struct sup_replica_ctx *c)
 {
     struct sup_replica_serve *v = &c->peer->serve;
-    uint64_t room = SUP_REPLICA_CREDIT - v->credit;
 
     if (!v->pulled) {
         refuse(c);
@@ -85,7 +89,7 @@ static void ack(const struct sup_replica_ctx *c)
         return;
     }
     sup_vv_copy(&c->peer->has, c->e->vv);
-    v->credit += c->e->cost < room ? c->e->cost : room;
+    v->credit += (int64_t)capped(c, (uint64_t)((int64_t)c->r->opts.credit - v->credit));
     c->peer->needs_repair = !has_floor(&c->peer->has, c->self);
 }
 
@@ -107,7 +111,7 @@ static void may_send(const struct sup_replica_ctx *c)
     const struct sup_vv *mine = &c->self->vv;
     size_t first = mine->n > 0 ? v->next % mine->n : 0;
 
-    c->r->out.starved = !v->pulled || v->credit == 0;
+    c->r->out.starved = !v->pulled || v->credit <= 0;
     if (c->r->out.starved)
         return;
     for (size_t k = 0; k < mine->n && out->n_ranges < SUP_REPLICA_RANGES_MAX; k++) {
@@ -129,7 +133,8 @@ static void may_send(const struct sup_replica_ctx *c)
         struct sup_replica_action *a = sup_replica_act(c->r, c->e->peer, SUP_ACT_FILL);
         a->session = v->session;
         a->generation = v->generation;
-        a->amount = v->credit < SUP_REPLICA_MESSAGE_BYTES ? v->credit : SUP_REPLICA_MESSAGE_BYTES;
+        a->amount =
+            (uint64_t)v->credit < c->r->opts.message ? (uint64_t)v->credit : c->r->opts.message;
     }
 }
 
@@ -139,7 +144,7 @@ static void filled(const struct sup_replica_ctx *c)
 
     if (c->e->generation != v->generation) /* a PULL came in between: what was read is not due */
         return;
-    v->credit -= c->e->cost < v->credit ? c->e->cost : v->credit;
+    v->credit -= (int64_t)c->e->cost;
     for (size_t i = 0; i < c->e->n; i++) {
         if (sup_vv_raise(&v->sent, c->e->ranges[i].incarnation, c->e->ranges[i].to) != SUP_OK)
             return;

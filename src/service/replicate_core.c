@@ -58,6 +58,7 @@ static void carry_out(struct sup_replicator *r, const struct sup_replica_action 
     switch (a->type) {
     case SUP_ACT_PULL:
         out->pull = true;
+        out->credit = a->amount;
         break;
     case SUP_ACT_ACK:
         post_ack(r, a);

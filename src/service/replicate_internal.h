@@ -58,6 +58,7 @@ struct sup_replicator {
 struct sup_replica_orders {
     bool pull, submit, fill, transmit, close, starved;
     int64_t dial_ms; /* negative: none */
+    uint64_t credit; /* of pull */
     uint64_t max_bytes;
     uint64_t generation;
     struct sup_replica_range ranges[SUP_REPLICA_RANGES_MAX];

@@ -238,7 +238,7 @@ static bool repair(struct sup_peer *p, const struct sup_session_stats *stats)
     return more;
 }
 
-static int send_pull(struct sup_peer *p)
+static int send_pull(struct sup_peer *p, uint64_t credit)
 {
     struct sup_mesh_msg *msg = malloc(sizeof(*msg));
     int rc;
@@ -247,7 +247,7 @@ static int send_pull(struct sup_peer *p)
         return SUP_ENOMEM;
     msg->type = SUP_FRAME_PULL;
     sup_apply_vv(p->r->opts.apply, &msg->u.pull.vv);
-    msg->u.pull.credit = SUP_REPLICA_CREDIT;
+    msg->u.pull.credit = credit;
     rc = sup_session_send(p->session, msg, DIAL_TIMEOUT_MS);
     free(msg);
     return rc;
@@ -341,7 +341,7 @@ static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
     struct sup_replica_orders orders;
 
     sup_replicator_step(p->r, &e, &orders);
-    return orders.pull ? send_pull(p) : SUP_OK;
+    return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 
 /* Returns how long the session lasted; 0 when there was none. */

@@ -34,6 +34,10 @@ void sim_shape_choose(struct sim *s)
     h->decide_ms = h->run_ms / (int64_t)(5 + sim_below(s, 60));
     h->fault_ms = h->run_ms / (int64_t)(1 + sim_below(s, 20));
     h->trim_ms = 1000 + (int64_t)sim_below(s, 10000);
+    if (sim_chance(s, 400)) {
+        h->credit = 1 + sim_below(s, 2000);
+        h->message = 1 + sim_below(s, 1000);
+    }
     h->log_max = sim_chance(s, 200) ? 1 + sim_below(s, 10) : 0;
 }
 

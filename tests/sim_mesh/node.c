@@ -74,6 +74,21 @@ static void send_log(struct sim *s, struct sim_node *n, const struct sup_replica
     sim_step(s, n, &e, m);
 }
 
+/* What one mutation of the simulation comes to, at most. */
+#define MUTATION_MAX 256
+
+/* A server never has more under way than it was granted, and one message. */
+static void check_credit(struct sim *s, struct sim_node *n, size_t peer)
+{
+    struct sup_replica_peer_view view;
+
+    if (s->shape.credit == 0 || s->shape.lossy) /* a doubled ACK grants twice */
+        return;
+    sup_replica_peer(n->replica, peer, &view);
+    if (view.unacknowledged > s->shape.credit + s->shape.message + MUTATION_MAX)
+        sim_fail(s, "%s was sent more than it granted", n->name);
+}
+
 static void submit_mutations(struct sim *s, struct sim_node *n, const struct sup_replica_action *a,
                              struct sim_msg *m)
 {
@@ -82,6 +97,7 @@ static void submit_mutations(struct sim *s, struct sim_node *n, const struct sup
     j->peer = sim_peer_node(n, a->peer);
     j->session = a->session;
     j->msg = m;
+    check_credit(s, n, a->peer);
     if (s->plant == PLANT_EARLY_ACK) {
         struct sup_replica_event e = {
             .type = SUP_EV_APPLIED, .peer = a->peer, .session = a->session, .cost = m->cost};
@@ -242,6 +258,8 @@ static void open_apply(struct sim *s, struct sim_node *n)
     struct sup_replica_options r = {.n_peers = s->shape.n_nodes - 1,
                                     .seed = sup_rng_u64(&s->rng),
                                     .trim_every_ms = s->shape.trim_ms,
+                                    .credit = s->shape.credit,
+                                    .message = s->shape.message,
                                     .log_max = s->shape.log_max};
     struct sup_err err = {0};
 

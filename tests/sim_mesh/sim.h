@@ -156,6 +156,7 @@ struct sim_shape { /* what the seed decides first */
     unsigned loss_permille;
     int64_t run_ms, decide_ms, fault_ms, trim_ms;
     uint64_t log_max;
+    uint64_t credit, message; /* bytes; 0 = the product's own, which no run here uses up */
 };
 
 struct sim {

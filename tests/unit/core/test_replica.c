@@ -500,6 +500,26 @@ static void credit_has_a_ceiling(void **state)
     sup_replica_free(w->r);
 }
 
+static void what_was_overdrawn_is_not_forgiven(void **state)
+{
+    struct world *w = world_new(1, 0);
+    uint64_t generation;
+
+    (void)state;
+    w->self.vv = vv_of(X, 99, Y, 0);
+    serving(w, vv_of(X, 0, Y, 0), 100);
+    may_send(w, 5);
+    generation = action(w, SUP_ACT_FILL).generation;
+    filled(w, X, 1, 1, 130, generation);
+    said(w, SUP_EV_ACK, 0, 5, vv_of(X, 0, Y, 0), 30);
+    may_send(w, 5);
+    assert_true(w->out->starved);
+    said(w, SUP_EV_ACK, 0, 5, vv_of(X, 1, Y, 0), 100);
+    may_send(w, 5);
+    assert_int_equal(action(w, SUP_ACT_FILL).amount, 100);
+    sup_replica_free(w->r);
+}
+
 static void what_others_decided_is_passed_on_later(void **state)
 {
     struct world *w = world_new(1, 0);
@@ -672,6 +692,7 @@ int main(void)
         cmocka_unit_test(a_new_pull_voids_what_is_being_read),
         cmocka_unit_test(an_ack_without_a_pull_breaks_the_protocol),
         cmocka_unit_test(credit_has_a_ceiling),
+        cmocka_unit_test(what_was_overdrawn_is_not_forgiven),
         cmocka_unit_test(what_others_decided_is_passed_on_later),
         cmocka_unit_test(nothing_goes_back_to_where_it_came_from),
         cmocka_unit_test(each_origin_has_its_turn),
