@@ -255,11 +255,29 @@ int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, 
     return bad(err, "message type");
 }
 
-/* Tags and lengths: one byte of tag each; fixed64 8; varints of seq 10, class 1, lengths 2, 2 and,
- * for the mutation itself, 3. */
+static size_t varint_size(uint64_t v)
+{
+    size_t n = 1;
+
+    while (v >= 0x80) {
+        v >>= 7;
+        n++;
+    }
+    return n;
+}
+
+static size_t bytes_size(size_t n)
+{
+    return varint_size(n) + n;
+}
+
 size_t sup_mesh_mutation_size(const struct sup_mutation *m)
 {
-    return m->key.n + m->encoded.n + 6 + 8 + 10 + 1 + 2 + 2 + 3;
+    /* Five fields, a tag of one byte each; then the tag and length of the whole. */
+    size_t n = 5 + sizeof(m->incarnation) + varint_size(m->seq) + varint_size((uint64_t)m->cls) +
+               bytes_size(m->key.n) + bytes_size(m->encoded.n);
+
+    return 1 + bytes_size(n);
 }
 
 /* --- decoding --- */

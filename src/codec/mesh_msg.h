@@ -109,8 +109,9 @@ int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, 
 int sup_mesh_msg_decode(unsigned type, struct sup_slice body, struct sup_mesh_mem *m,
                         struct sup_mesh_msg *out, struct sup_err *err);
 
-/* An upper bound of what one mutation adds to the body of a MUTATIONS message: add these up to know
- * when a message is full or the credit is used up. */
+/* What one mutation adds to the body of a MUTATIONS message, to the byte: the sender takes from the
+ * credit what the receiver gives back. Add these up to know when a message is full or the credit is
+ * used up. */
 size_t sup_mesh_mutation_size(const struct sup_mutation *m);
 
 #endif

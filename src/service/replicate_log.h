@@ -15,7 +15,7 @@ void sup_log_reader_free(struct sup_log_reader *l);
 struct sup_log_batch {
     const struct sup_mutation *m; /* live in the reader until the next fill */
     size_t n;
-    uint64_t bytes; /* that count against the credit, an upper bound */
+    uint64_t bytes; /* that count against the credit */
     /* What of the ranges was read: ->to is lowered where the batch was full. */
     struct sup_replica_range ranges[SUP_REPLICA_RANGES_MAX];
     size_t n_ranges;
