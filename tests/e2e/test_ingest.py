@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import subprocess
 import threading
 
@@ -717,6 +718,135 @@ class Soft(harness.TestCase):
                              {"Content-Type": "application/json"}).status, 400)
         self.assertEqual(self.node.request("GET", "/v1/soft?after=x").status, 400)
         self.assertEqual(self.lines("--due"), [])
+
+
+class SameFromEverySource(harness.TestCase):
+    """The same events through SQS, SNS over HTTP, a file and gzip: the same set and rates."""
+
+    def events(self, n):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        stamp = [(now - datetime.timedelta(minutes=20 + i % 7)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+                 for i in range(n)]
+        for i in range(n):
+            address = f"User{i % 499}@Example.com"
+            kind = i % 5
+            if kind == 0:
+                yield bounce(address, i, time=stamp[i])
+            elif kind == 1:
+                event = complaint(address, i)
+                event["complaint"]["timestamp"] = stamp[i]
+                yield event
+            elif kind == 2:
+                yield {"eventType": "Send", "send": {}, "mail": {
+                    "messageId": f"s{i}", "timestamp": stamp[i], "destination": [address]}}
+            elif kind == 3:
+                yield bounce(address, i, "Transient", "MailboxFull", stamp[i])
+            else:
+                yield {"eventType": "Delivery", "mail": {"messageId": f"d{i}",
+                       "destination": [address]},
+                       "delivery": {"timestamp": stamp[i], "recipients": [address]}}
+
+    def state(self, node):
+        rates = node.request("GET", "/v1/rates?domains=true&limit=1000").json()["rates"]
+        soft = node.request("GET", "/v1/soft?limit=10000").json()["soft"]
+        return {
+            "set": [{k: row[k] for k in ("address", "state", "reason", "time")}
+                    for row in node.rows()],
+            "rates": [(r["kind"], r["name"], r["windows"]["7d"]) for r in rates],
+            "soft": sorted((r["address"], r["message_id"], r["time"]) for r in soft),
+        }
+
+    def test_same(self):
+        events = list(self.events(1000))
+        lines = [json.dumps(e) for e in events]
+        sim = self.simulator(["eu-west-1"])
+        nodes = {}
+        signer = Signer(self.directory)
+        self.addCleanup(signer.stop)
+        port = free_port()
+        for name in ("sqs", "sns", "file", "all"):
+            node = self.agent("eu-west-1/" + name, sim=sim if name == "sqs" else None)
+            node.config["ses"] = {"mode": "observe", "max_rps": 200}
+            if name == "sns":
+                node.config["sns_http"] = {"listen": f"127.0.0.1:{port}", "topics": [TOPIC],
+                                           "test_signer": signer.url}
+            nodes[name] = node.start()
+        sqs = sim.client("sqs", "eu-west-1")
+        for i in range(0, len(lines), 10):
+            sqs.send_message_batch(QueueUrl=sim.queue_url("eu-west-1"), Entries=[
+                {"Id": str(k), "MessageBody": line} for k, line in enumerate(lines[i:i + 10])])
+        sqs.close()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        for i, line in enumerate(lines):
+            connection.request("POST", "/", json.dumps(signer.message(line, i)).encode())
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.read()), (200, b"taken\n"))
+        connection.close()
+        for name in "file", "all":
+            r = run("ingest", "-", stdin=gzip.compress("\n".join(lines).encode()),
+                    env={"SUPSYNC_SOCKET": nodes[name].socket})
+            self.assertEqual(r.returncode, 0, r.stderr)
+        # In another order, in envelopes, and again.
+        r = run("ingest", "-", env={"SUPSYNC_SOCKET": nodes["all"].socket}, stdin="".join(
+            json.dumps(envelope(e, i)) for i, e in reversed(list(enumerate(events)))).encode())
+        self.assertEqual(r.returncode, 0, r.stderr)
+        wait_for(lambda: nodes["sqs"].status()["queue"]["deleted"] >= len(lines),
+                 "the queue to be empty", timeout=120)
+        want = self.state(nodes["file"])
+        self.assertEqual(len(want["set"]), 300)
+        self.assertEqual(len(want["soft"]), 200)
+        for name in "sqs", "sns", "all":
+            got = self.state(nodes[name])
+            for part in want:
+                self.assertEqual(got[part], want[part], f"{part} through {name}")
+
+
+class Killed(harness.TestCase):
+    def test_backfill_under_sigkill(self):
+        """The agent is killed again and again while a backfill runs: nothing is lost, and nothing
+        counts twice."""
+        node = self.agent("eu-west-1")
+        node.config["ses"] = {"mode": "observe"}
+        node.start()
+        now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=30)
+        stamp = now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        n = 60000
+        path = os.path.join(self.directory, "archive")
+        with open(path, "w", encoding="utf-8") as f:
+            for i in range(n):
+                if i % 3:
+                    event = {"eventType": "Send", "mail": {
+                        "messageId": f"s{i}", "timestamp": stamp,
+                        "destination": [f"k{i}@example.com"]}}
+                else:
+                    event = bounce(f"k{i}@example.com", i, time=stamp)
+                f.write(json.dumps(event) + "\n")
+        journal = os.path.join(self.directory, "journal")
+        kills, status = 0, None
+        generator = random.Random(5)
+        while status != 0:
+            p = subprocess.Popen([SUPSYNC, "ingest", "--resume", journal, path],
+                                 env=dict(os.environ, SUPSYNC_SOCKET=node.socket),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if kills < 20:
+                try:
+                    status = p.wait(timeout=generator.random() * 0.4)
+                except subprocess.TimeoutExpired:
+                    pass
+                node.kill()
+                kills += 1
+                status = None if kills < 20 else status
+                p.kill() if generator.random() < 0.5 else None
+                p.wait()
+                node.start()
+            else:
+                status = p.wait()
+        # Once more from the start: what was taken is known.
+        self.assertEqual(run("ingest", path, env={"SUPSYNC_SOCKET": node.socket}).returncode, 0)
+        rates = node.request("GET", "/v1/rates").json()["rates"]
+        day = next(r for r in rates if r["kind"] == "region")["windows"]["24h"]
+        self.assertEqual((day["sends"], day["bounces"]), (n - n // 3, n // 3))
+        self.assertEqual(len(node.rows()), n // 3)
 
 
 class SnsConfiguration(harness.TestCase):
