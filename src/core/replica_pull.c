@@ -167,6 +167,8 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
         if (present) {
             sup_vv_copy(&c->peer->has, c->e->vv);
             sup_replica_serve_known(c->peer, c->e->vv);
+            if (sup_vv_covers(c->e->vv, &c->self->floor))
+                c->peer->needs_repair = false;
         }
         break;
     case SUP_EV_MUTATIONS:

@@ -246,6 +246,16 @@ static void peer_status(struct sup_peer *p, const struct sup_vv *mine, int64_t n
                            s->clock_offset_ms);
 }
 
+static bool needs_repair(struct sup_replicator *r, size_t peer)
+{
+    struct sup_replica_peer_view view;
+
+    pthread_mutex_lock(&r->core_mutex);
+    sup_replica_peer(r->core, peer, &view);
+    pthread_mutex_unlock(&r->core_mutex);
+    return view.needs_repair;
+}
+
 void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, bool *level)
 {
     int64_t now = sup_mono_ms();
@@ -253,6 +263,11 @@ void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, boo
 
     *level = true;
     sup_apply_vv(r->opts.apply, &mine);
-    for (size_t i = 0; i < r->n_peers && out->n_peers < SUP_STATUS_PEERS_MAX; i++)
+    for (size_t i = 0; i < r->n_peers && out->n_peers < SUP_STATUS_PEERS_MAX; i++) {
         peer_status(&r->peers[i], &mine, now, out, level);
+        if (needs_repair(r, i))
+            sup_status_problem(out,
+                               "peer %s lacks what was trimmed from our log: it needs a repair",
+                               r->peers[i].config->name);
+    }
 }

@@ -602,6 +602,14 @@ static void below_the_floor_only_repair_helps(void **state)
     said(w, SUP_EV_ACK, 0, 5, vv_of(X, 9, Y, 0), 0);
     sup_replica_peer(w->r, 0, &view);
     assert_false(view.needs_repair);
+    /* Or it got it from another, and its heartbeat says so. */
+    said(w, SUP_EV_PULL, 0, 5, vv_of(X, 3, Y, 0), 1000);
+    sup_replica_peer(w->r, 0, &view);
+    assert_true(view.needs_repair);
+    dialed(w, 0, 6, vv_of(X, 3, Y, 0));
+    peer_vv(w, 0, 6, vv_of(X, 5, Y, 0));
+    sup_replica_peer(w->r, 0, &view);
+    assert_false(view.needs_repair);
     sup_replica_free(w->r);
 }
 
