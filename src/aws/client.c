@@ -280,6 +280,7 @@ static int send_once(struct attempt *t, struct sup_http_response *r, struct sup_
                              .connect_timeout_ms = a->connect_timeout_ms,
                              .timeout_ms = a->timeout_ms + c->extra_timeout_ms,
                              .max_body = c->max_body,
+                             .no_repeat = c->no_repeat,
                              .stop = t->stop};
     rc = sup_aws_wire_send(&w, r, err);
     sup_aws_credentials_fini(&keys);
@@ -392,6 +393,9 @@ static bool try_once(struct attempt *t, struct sup_http_response *r, int *rc, st
     bool success = *rc == SUP_OK && r->status >= 200 && r->status < 300;
     enum sup_retry_class cls = success ? SUP_RETRY_NONE : classify(t, *rc, r);
     if (cls == SUP_RETRY_THROTTLE && t->call->no_throttle_retry)
+        cls = SUP_RETRY_NONE;
+    /* What came of it is not known: not ours to repeat. */
+    if (cls != SUP_RETRY_NONE && t->call->no_repeat && (*rc != SUP_OK || r->status >= 500))
         cls = SUP_RETRY_NONE;
     struct sup_retry_step step =
         sup_retry_next(&t->retry, success, cls, retry_after_ms(r), unit_random());

@@ -73,7 +73,8 @@ struct sup_aws_call {
     bool long_poll;
     bool no_throttle_retry; /* a throttle is answered at once: the caller's own rate control reacts
                              */
-    struct sup_stop *stop;  /* NULL: the client's */
+    bool no_repeat;        /* doing it twice would matter: no retry when the outcome is not known */
+    struct sup_stop *stop; /* NULL: the client's */
 };
 
 /* Builds, signs, sends, parses the error, retries. r: initialised by the caller; holds the last

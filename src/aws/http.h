@@ -21,6 +21,8 @@ struct sup_http_request {
     int64_t timeout_ms;         /* whole exchange; 0: the pool's default */
     size_t max_body;            /* 0: the pool's default. A larger reply fails with SUP_ELIMIT */
     bool decode;                /* ask for gzip and inflate the reply */
+    bool no_repeat;             /* on a new connection: on an old one that turns out to be
+                                 * closed libcurl would send the request again by itself */
     bool no_proxy;              /* metadata services are never asked through a proxy */
     struct sup_stop *stop;      /* may be NULL; setting it aborts with SUP_ECLOSED within 250 ms */
 };

@@ -13,6 +13,7 @@ struct sup_ses_call {
     const char *path;
     const char *query; /* NULL: none */
     struct sup_slice body;
+    bool no_repeat;        /* as in client.h */
     struct sup_stop *stop; /* NULL: the client's */
 };
 

@@ -41,6 +41,7 @@ int sup_ses_call(struct sup_aws *a, const struct sup_ses_call *c, json_t **reply
                               .n_headers = c->body.n > 0 ? 1 : 0,
                               .body = c->body,
                               .no_throttle_retry = true,
+                              .no_repeat = c->no_repeat,
                               .stop = c->stop};
 
     sup_http_response_init(&r);

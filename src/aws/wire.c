@@ -92,6 +92,7 @@ int sup_aws_wire_send(const struct sup_aws_wire *w, struct sup_http_response *r,
                                        .connect_timeout_ms = w->connect_timeout_ms,
                                        .timeout_ms = w->timeout_ms,
                                        .max_body = w->max_body,
+                                       .no_repeat = w->no_repeat,
                                        .stop = w->stop};
         rc = w->http.send(w->http.arg, &req, r, err);
     }

@@ -20,6 +20,7 @@ struct sup_aws_wire {
     int64_t connect_timeout_ms;
     int64_t timeout_ms;
     size_t max_body;
+    bool no_repeat;
     struct sup_stop *stop;
 };
 

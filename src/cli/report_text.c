@@ -83,9 +83,12 @@ void sup_report_put_text(struct sup_cli *cli, const json_t *r)
     put_numbers(r, "api_calls", false);
     if (number(r, "estimate", "calls") > 0) {
         put_label(cli, "plan");
-        printf("%" JSON_INTEGER_FORMAT " calls, about %.0f s at the allowed rate\n",
-               number(r, "estimate", "calls"),
-               json_number_value(json_object_get(json_object_get(r, "estimate"), "seconds")));
+        const json_t *plan = json_object_get(r, "estimate");
+        printf("%" JSON_INTEGER_FORMAT " calls, %" JSON_INTEGER_FORMAT
+               " import jobs, about %.0f s at the allowed rate, done by %s\n",
+               number(r, "estimate", "calls"), number(r, "estimate", "import_jobs"),
+               json_number_value(json_object_get(plan, "seconds")),
+               sup_cli_text(plan, "finish", "?"));
     }
     put_label(cli, "fuse");
     puts(sup_cli_text(r, "fuse", "?"));

@@ -180,6 +180,7 @@ void sup_report_encode(const struct sup_report *r, struct sup_buf *out)
     msg.n_api_calls = SUP_N_CALLS;
     msg.api_calls = calls;
     msg.estimated_calls = r->estimated_calls;
+    msg.estimated_jobs = r->estimated_jobs;
     msg.estimated_ms = r->estimated_ms;
     msg.n_differences = r->n_differences;
     sup_pb_pack(&msg.base, out);
@@ -212,6 +213,7 @@ static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out
     copy_numbers(out->counts, SUP_N_COUNTS, msg->counts, msg->n_counts);
     copy_numbers(out->calls, SUP_N_CALLS, msg->api_calls, msg->n_api_calls);
     out->estimated_calls = msg->estimated_calls;
+    out->estimated_jobs = msg->estimated_jobs;
     out->estimated_ms = msg->estimated_ms;
     out->n_differences = msg->n_differences;
     return SUP_OK;

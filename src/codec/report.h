@@ -58,6 +58,7 @@ struct sup_report {
     uint64_t counts[SUP_N_COUNTS];
     uint64_t calls[SUP_N_CALLS];
     uint64_t estimated_calls;
+    uint64_t estimated_jobs; /* import jobs among them */
     uint64_t estimated_ms;
     uint64_t n_differences; /* stored; counts may tell of more */
 };

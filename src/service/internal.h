@@ -4,6 +4,7 @@
 #include "aws/client.h"
 #include "service/apply.h"
 #include "service/housekeeper.h"
+#include "service/importer.h"
 #include "service/ingest.h"
 #include "service/reconcile.h"
 #include "service/replicate.h"
@@ -24,6 +25,7 @@ struct sup_service {
     struct sup_apply *apply;
     struct sup_ses_worker *ses;
     struct sup_reconciler *reconciler;
+    struct sup_importer *importer; /* NULL without a bucket, and in mode observe */
     struct sup_replicator *replicator;
     struct sup_ingest *ingest;
     struct sup_sources *sources;

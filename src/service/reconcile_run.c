@@ -14,6 +14,13 @@
 /* Differences kept with a report; counts go on. */
 #define DIFFERENCES_MAX 100000
 
+/* Rows of an import job, by SES's limits; and what one takes, by rule of thumb: the object, the
+ * job, looking whether it is done. */
+#define JOB_PUTS_MAX    100000
+#define JOB_DELETES_MAX 10000
+#define JOB_CALLS       6
+#define JOB_MS          30000
+
 struct run {
     struct sup_reconciler *rc;
     struct sup_report *report;
@@ -359,17 +366,34 @@ static int choose(void *arg, const struct sup_walk_address *w, struct sup_err *e
     return SUP_OK;
 }
 
-/* Of a plan: the calls it takes, and how long at the allowed rate, puts and deletes side by side.
- */
+/* By import jobs or by single calls: the calls that n writes take, and how long. */
+static uint64_t cost(const struct run *r, uint64_t n, uint64_t job_max, uint64_t *ms)
+{
+    const struct sup_options *c = r->rc->opts.config;
+    uint64_t jobs = 0;
+
+    if (c->ses.import_bucket[0] == '\0' || n < c->ses.import_threshold) {
+        *ms = (uint64_t)((double)n * 1000.0 / c->ses.max_rps);
+        return n;
+    }
+    jobs = n / job_max + (n % job_max != 0);
+    r->report->estimated_jobs += jobs;
+    *ms = jobs * JOB_MS;
+    return jobs * JOB_CALLS;
+}
+
+/* Of a plan: puts and deletes go side by side, but for import jobs, which take turns. */
 static void estimate(struct run *r)
 {
     const uint64_t *c = r->report->counts;
-    uint64_t puts = c[SUP_COUNT_PUTS];
-    uint64_t deletes = c[SUP_COUNT_DELETES];
-    uint64_t longer = puts > deletes ? puts : deletes;
+    uint64_t put_ms = 0;
+    uint64_t delete_ms = 0;
 
-    r->report->estimated_calls = puts + deletes;
-    r->report->estimated_ms = (uint64_t)((double)longer * 1000.0 / r->rc->opts.config->ses.max_rps);
+    r->report->estimated_calls = cost(r, c[SUP_COUNT_PUTS], JOB_PUTS_MAX, &put_ms);
+    r->report->estimated_calls += cost(r, c[SUP_COUNT_DELETES], JOB_DELETES_MAX, &delete_ms);
+    r->report->estimated_ms = put_ms > delete_ms ? put_ms : delete_ms;
+    if (r->report->estimated_jobs > 1)
+        r->report->estimated_ms = put_ms + delete_ms;
 }
 
 static int plan_and_act(struct run *r, struct sup_err *err)

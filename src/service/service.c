@@ -110,6 +110,8 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     struct sup_replicator_options mesh = {
         .config = s->config, .apply = s->apply, .store = s->store};
     struct sup_ingest_options ingest = {.config = s->config, .aws = s->aws, .apply = s->apply};
+    struct sup_importer_options importer = {
+        .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
     struct sup_reconciler_options reconciler = {.config = s->config,
                                                 .aws = s->aws,
                                                 .apply = s->apply,
@@ -126,6 +128,9 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
         rc = sup_replicator_start(&mesh, &s->replicator, err);
     if (rc == SUP_OK && s->config->n_queues > 0)
         rc = sup_ingest_start(&ingest, &s->ingest, err);
+    if (rc == SUP_OK && s->config->ses.import_bucket[0] != '\0' &&
+        s->config->ses.mode == SUP_MODE_ENFORCE)
+        rc = sup_importer_start(&importer, &s->importer, err);
     if (rc == SUP_OK)
         rc = sup_reconciler_start(&reconciler, &s->reconciler, err);
     return rc;
@@ -210,6 +215,7 @@ void sup_service_stop(struct sup_service *s)
     sup_sources_stop(s->sources);
     sup_ingest_stop(s->ingest);
     sup_reconciler_stop(s->reconciler);
+    sup_importer_stop(s->importer);
     sup_ses_worker_stop(s->ses);
     sup_replicator_stop(s->replicator);
     sup_housekeeper_stop(s->housekeeper);
@@ -226,6 +232,7 @@ void sup_service_free(struct sup_service *s)
         return;
     sup_ingest_free(s->ingest);
     sup_reconciler_free(s->reconciler);
+    sup_importer_free(s->importer);
     sup_sources_free(s->sources);
     sup_replicator_free(s->replicator);
     sup_housekeeper_free(s->housekeeper);

@@ -63,6 +63,8 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     sup_sources_status(s->sources, out);
     if (s->replicator)
         sup_replicator_status(s->replicator, out, &level);
+    if (s->importer)
+        sup_importer_status(s->importer, out);
     out->last_scan_ms = SUP_NO_TIME;
     if (s->reconciler)
         level = sup_reconciler_status(s->reconciler, out) && level;

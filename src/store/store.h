@@ -29,6 +29,7 @@ enum sup_cf {
     SUP_CF_EXPIRY,
     SUP_CF_SCAN,    /* scratch: the Region's list as a scan reads it */
     SUP_CF_REPORTS, /* what reconciliations found and did */
+    SUP_CF_IMPORT,  /* the rows of the import job under way */
     SUP_CF_SOFT,
     SUP_CF_EVENTS,
     SUP_CF_RATES,

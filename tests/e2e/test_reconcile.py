@@ -376,7 +376,8 @@ class Reports(Case):
     def strip(self, value):
         """Without what may differ between reports of the same world: times, and the id."""
         if isinstance(value, dict):
-            return {k: self.strip(v) for k, v in value.items() if k not in ("id", "started", "finished", "next_run")}
+            times = ("id", "started", "finished", "next_run", "finish")
+            return {k: self.strip(v) for k, v in value.items() if k not in times}
         if isinstance(value, list):
             return [self.strip(v) for v in value]
         return value
@@ -455,6 +456,124 @@ class Reports(Case):
         delete(sim, R, Removal.FILLER[0])
         self.reconcile(agent, status=1)
         harness.wait_for(lambda: Removal.FILLER[0] in sim.suppression(R), "the restoration")
+
+
+class Import(Case):
+    """Bulk through S3; the simulator's import jobs take half a second."""
+
+    def importing(self, sim_arguments=(), threshold=20, **ses):
+        return self.one(sim_arguments, **{"import": {"bucket": "supsync-" + R, "threshold": threshold}, **ses})
+
+    def suppress_many(self, agent, addresses):
+        run = agent.cli("suppress", "-", "--reason", "bounce", "--note", "n", input="\n".join(addresses), timeout=300)
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def jobs(self, sim):
+        client = sim.client("sesv2", R)
+        ids = [j["JobId"] for j in client.list_import_jobs()["ImportJobs"]]
+        return [client.get_import_job(JobId=i) for i in ids]
+
+    def drained(self, agent, timeout=60):
+        harness.wait_for(lambda: agent.status()["outbox"]["pending"] == 0, "the outbox", timeout=timeout)
+
+    def test_many_go_by_one_job_and_leave_by_another(self):
+        sim, agent = self.importing(max_rps=1)
+        many = ["m%04d@example.com" % i for i in range(300)]
+        self.suppress_many(agent, many)
+        self.drained(agent)
+        self.assertEqual(set(sim.suppression(R)), set(many))
+        self.assertLess(sim.calls(R)["PutSuppressedDestination"], 60)
+        self.assertEqual({j["ImportDestination"]["SuppressionListDestination"]["SuppressionListImportAction"]
+                          for j in self.jobs(sim)}, {"PUT"})
+        self.assertEqual(self.reconcile(agent, status=0)["differences"], [])
+        run = agent.cli("clear", "-", "--note", "n", input="\n".join(many), timeout=300)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.drained(agent)
+        self.assertEqual(sim.suppression(R), {})
+        self.assertLess(sim.calls(R)["DeleteSuppressedDestination"], 60)
+        self.assertEqual(self.reconcile(agent, status=0)["differences"], [])
+        # The objects hold addresses: they do not stay behind.
+        objects = sim.client("s3", R).list_objects_v2(Bucket="supsync-" + R)
+        self.assertEqual(objects.get("KeyCount", 0), 0)
+
+    def test_plan_of_many(self):
+        sim, agent = self.importing(max_rps=1, mode="observe")
+        self.suppress_many(agent, ["p%03d@example.com" % i for i in range(50)])
+        report = self.reconcile(agent, "--dry-run", status=1)
+        self.assertEqual(report["counts"]["puts"], 50)
+        self.assertEqual(report["estimate"]["import_jobs"], 1)
+        self.assertGreater(report["estimate"]["seconds"], 0)
+        self.assertIn("import jobs", agent.cli("reconcile", "--dry-run").stdout)
+
+    def test_a_slash_is_deleted_by_a_job(self):
+        sim, agent = self.importing()
+        self.suppress(agent, sim, "a/b@example.com", "c@example.com")
+        self.clear(agent, "a/b@example.com")
+        self.drained(agent)
+        self.assertEqual(set(sim.suppression(R)), {"c@example.com"})
+        self.assertEqual(len(self.jobs(sim)), 1)
+        self.assertEqual(self.reconcile(agent, status=0)["differences"], [])
+        self.assertTrue(agent.status()["healthy"], agent.status()["problems"])
+
+    def test_cleared_while_a_job_is_under_way(self):
+        sim, agent = self.importing(["--import-delay", "3000"], max_rps=1)
+        many = ["c%03d@example.com" % i for i in range(60)]
+        self.suppress_many(agent, many)
+        harness.wait_for(lambda: self.jobs(sim), "the job")
+        victim = many[-1]
+        self.clear(agent, victim)
+        self.drained(agent)
+        self.assertNotIn(victim, sim.suppression(R))
+        self.assertEqual(agent.verdict(victim), "allow")
+        self.assertEqual(self.reconcile(agent, status=0)["differences"], [])
+        self.assertEqual(agent.verdict(victim), "allow")
+
+    def crash(self, operation, fault):
+        """Kills the agent once operation was called, whose answer is withheld."""
+        sim, agent = self.importing(max_rps=1)
+        sim.faults(R, [{"operation": operation, "count": 1, **fault}])
+        many = ["k%03d@example.com" % i for i in range(60)]
+        self.suppress_many(agent, many)
+        harness.wait_for(lambda: sim.calls(R).get(operation), operation)
+        agent.kill()
+        sim.control("DELETE", R, "faults")
+        agent.start()
+        self.drained(agent)
+        self.assertEqual(set(sim.suppression(R)), set(many))
+        urls = [j["ImportDataSource"]["S3Url"] for j in self.jobs(sim)]
+        self.assertEqual(len(urls), len(set(urls)), "no object is imported twice")
+        self.assertGreaterEqual(len(urls), 1)
+        self.assertEqual(self.reconcile(agent, status=0)["differences"], [])
+
+    def test_crash_while_the_object_is_written(self):
+        self.crash("PutObject", {"delay_ms": 5000})
+
+    def test_crash_before_the_job_is_created(self):
+        self.crash("CreateImportJob", {"delay_ms": 5000, "reset": True})
+
+    def test_crash_after_the_job_is_created(self):
+        self.crash("CreateImportJob", {"delay_ms": 5000, "reset": True, "after": True})
+
+    def test_crash_before_the_result_is_recorded(self):
+        self.crash("GetImportJob", {"delay_ms": 5000})
+
+    def test_a_lost_answer_makes_no_second_job(self):
+        sim, agent = self.importing(max_rps=1)
+        sim.faults(R, [{"operation": "CreateImportJob", "count": 1, "reset": True, "after": True}])
+        many = ["l%03d@example.com" % i for i in range(60)]
+        self.suppress_many(agent, many)
+        self.drained(agent)
+        self.assertEqual(set(sim.suppression(R)), set(many))
+        urls = [j["ImportDataSource"]["S3Url"] for j in self.jobs(sim)]
+        self.assertEqual(len(urls), len(set(urls)))
+
+    def test_refused_jobs_fall_back_to_single_calls(self):
+        sim, agent = self.importing(max_rps=200)
+        sim.faults(R, [{"operation": "CreateImportJob", "count": 5, "code": "BadRequestException", "status": 400}])
+        many = ["f%03d@example.com" % i for i in range(60)]
+        self.suppress_many(agent, many)
+        self.drained(agent)
+        self.assertEqual(set(sim.suppression(R)), set(many))
 
 
 class Coverage(Case):
