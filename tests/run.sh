@@ -24,6 +24,11 @@ case ${1:-} in
     ;;
 esac
 
+deploy/setup.sh test
+if ! tests/node/install.sh >/dev/null; then
+    echo 'run.sh: npm could not install what tests in Node need (tests/node/install.sh); those tests will fail' >&2
+fi
+
 jobs=$(nproc)
 configure=()
 if command -v ccache >/dev/null 2>&1; then
