@@ -20,6 +20,7 @@ struct sup_event_reader {
     struct sup_buf decoded; /* the base64 data of a Firehose record */
     struct sup_slice rest;  /* documents not begun yet */
     const uint8_t *start;   /* of the body, for offsets */
+    struct sup_slice text;  /* the present document */
     size_t offset;
     bool stream;
     bool more; /* not a stream: the body is yet to be read */
@@ -324,6 +325,11 @@ size_t sup_event_reader_offset(const struct sup_event_reader *r)
     return r->offset;
 }
 
+struct sup_slice sup_event_reader_document(const struct sup_event_reader *r)
+{
+    return r->text;
+}
+
 /* False at the end. A body that is no stream is one document, be it empty. */
 static bool next_document(struct sup_event_reader *r, struct sup_slice *text)
 {
@@ -352,6 +358,7 @@ int sup_event_reader_next(struct sup_event_reader *r, struct sup_event *out, str
         r->lists.n_records = 0;
         if (!next_document(r, &text))
             return SUP_ENOTFOUND;
+        r->text = text;
         rc = read_document(r, 0, text, env, out, err);
     } while (rc == SUP_EAGAIN && r->lists.n_records == 0);
     if (rc == SUP_EAGAIN)

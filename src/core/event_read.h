@@ -58,6 +58,9 @@ int sup_event_reader_next(struct sup_event_reader *r, struct sup_event *out, str
 /* In a stream: offset in body where the document of the latest next began. */
 size_t sup_event_reader_offset(const struct sup_event_reader *r);
 
+/* The document of the latest next, a slice of body. */
+struct sup_slice sup_event_reader_document(const struct sup_event_reader *r);
+
 /* One document that must hold exactly one event: begin and next in one. Several events: SUP_EINPUT.
  * No event at all ("Records": []): SUP_OK, type NONE. */
 int sup_event_read(struct sup_event_reader *r, struct sup_slice body, struct sup_event *out,

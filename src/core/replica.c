@@ -59,29 +59,43 @@ struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
 }
 
 /* Decides about an incarnation that this process found in its store (service/apply.h says why).
- * Only what a peer says on the session that we dialled counts: there its name was verified. */
+ *
+ * Two words of each peer are needed. What it says on the session that we dialled, for there its
+ * name was verified: it has no more of ours, durably, than we do. And its PULL to this process:
+ * before it dialled, everything that it had received was committed. Without that, something that
+ * our former life sent could still wait there for its commit, and take the number that we are about
+ * to use. */
+void sup_replica_try_settle(const struct sup_replica_ctx *c)
+{
+    struct sup_replica *r = c->r;
+    uint64_t own = c->self->incarnation;
+
+    for (size_t i = 0; i < r->opts.n_peers; i++) {
+        if (!r->peers[i].confirmed || !r->peers[i].pulled_confirmed)
+            return;
+    }
+    if (r->settled == own || r->revoked == own)
+        return;
+    r->settled = own;
+    sup_replica_act(r, c->e->peer, SUP_ACT_SETTLE)->amount = own;
+}
+
 static void judge_incarnation(const struct sup_replica_ctx *c, const struct sup_vv *theirs)
 {
     struct sup_replica *r = c->r;
     uint64_t own = c->self->incarnation;
-    bool all = true;
 
-    if (sup_vv_get(theirs, own) > sup_vv_get(&c->self->vv, own)) {
-        if (r->revoked != own) {
-            sup_replica_act(r, c->e->peer, SUP_ACT_REVOKE)->amount = own;
-            sup_replica_act(r, c->e->peer, SUP_ACT_ALARM)->text =
-                "this store is an old copy: a peer remembers decisions that it lost";
-        }
-        r->revoked = own;
+    if (sup_vv_get(theirs, own) <= sup_vv_get(&c->self->vv, own)) {
+        c->peer->confirmed = true;
+        sup_replica_try_settle(c);
         return;
     }
-    c->peer->confirmed = true;
-    for (size_t i = 0; i < r->opts.n_peers; i++)
-        all = all && r->peers[i].confirmed;
-    if (all && r->settled != own && r->revoked != own) {
-        r->settled = own;
-        sup_replica_act(r, c->e->peer, SUP_ACT_SETTLE)->amount = own;
+    if (r->revoked != own) {
+        sup_replica_act(r, c->e->peer, SUP_ACT_REVOKE)->amount = own;
+        sup_replica_act(r, c->e->peer, SUP_ACT_ALARM)->text =
+            "this store is an old copy: a peer remembers decisions that it lost";
     }
+    r->revoked = own;
 }
 
 static void tick(const struct sup_replica_ctx *c)
@@ -152,6 +166,6 @@ void sup_replica_peer(const struct sup_replica *r, size_t peer, struct sup_repli
         .stalls = p->stalls,
         .gaps = p->gaps,
         .needs_repair = p->needs_repair,
-        .confirmed = p->confirmed,
+        .confirmed = p->confirmed && p->pulled_confirmed,
     };
 }

@@ -40,7 +40,8 @@ struct sup_replica_peer {
     struct sup_replica_pull pull;
     struct sup_replica_serve serve;
     struct sup_vv has;
-    bool confirmed;
+    bool confirmed; /* on the session we dialled: has no more of our incarnation than we do */
+    bool pulled_confirmed; /* and so said its PULL, behind which nothing of us waits unread there */
     bool needs_repair;
     uint64_t quarantined, stalls, gaps;
 };
@@ -70,6 +71,9 @@ struct sup_replica_ctx {
 /* The action to fill in, for the given peer; room for it is certain. */
 struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
                                            enum sup_replica_action_type type);
+
+/* Settles our incarnation once all peers agree. */
+void sup_replica_try_settle(const struct sup_replica_ctx *c);
 
 /* replica_pull.c */
 void sup_replica_pull_event(const struct sup_replica_ctx *c);

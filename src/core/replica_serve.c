@@ -63,6 +63,11 @@ static void pull(const struct sup_replica_ctx *c)
     v->generation++;
     v->pulled = true;
     v->behind = false;
+    if (sup_vv_get(c->e->vv, c->self->incarnation) <=
+        sup_vv_get(&c->self->vv, c->self->incarnation)) {
+        c->peer->pulled_confirmed = true;
+        sup_replica_try_settle(c);
+    }
     c->peer->needs_repair = !has_floor(&c->peer->has, c->self);
 }
 

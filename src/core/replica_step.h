@@ -17,7 +17,8 @@ struct sup_replica_self {
 
 enum sup_replica_event_type {
     SUP_EV_TICK,        /* about each second */
-    SUP_EV_DIALED,      /* the dialled session stands; vv: of the peer's HELLO */
+    SUP_EV_DIALED,      /* the dialled session stands; vv: of the peer's HELLO. Before dialling, all
+                           that was submitted must have come back */
     SUP_EV_DIAL_LOST,   /* it ended, or a dial failed; lived_ms */
     SUP_EV_PEER_VV,     /* heartbeat on the dialled session; vv */
     SUP_EV_MUTATIONS,   /* on the dialled session; m, n, cost */

@@ -19,9 +19,10 @@ struct sup_peer {
     struct sup_peer_repair repair; /* the pull thread's */
 
     pthread_mutex_t mutex;       /* all below */
-    pthread_cond_t cond;         /* in_flight became smaller */
+    pthread_cond_t cond;         /* in_flight became smaller; nudged; stop */
     struct sup_session *session; /* NULL while not connected; only the pull thread frees it */
     uint64_t session_id;         /* the core's number for it */
+    bool nudged;                 /* it dialled us: it is back */
     bool repair_wanted;          /* the core asked for a repair */
     size_t in_flight;            /* mutation jobs that have not come back */
     int64_t level_mono_ms;       /* when we last had all that it had; -1 = never */
@@ -76,6 +77,8 @@ void sup_replicator_core_free(struct sup_replicator *r);
 /* replicate_pull.c */
 int sup_peer_start(struct sup_peer *p, struct sup_err *err);
 void sup_peer_stop(struct sup_peer *p);
+/* Dials now, if it waits to. Any thread. */
+void sup_peer_nudge(struct sup_peer *p);
 /* Loads what is stored of the peer. */
 int sup_peer_load(struct sup_peer *p, struct sup_err *err);
 

@@ -344,6 +344,15 @@ static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 
+static int nothing_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    (void)a;
+    (void)t;
+    (void)arg;
+    (void)err;
+    return SUP_OK;
+}
+
 /* Returns how long the session lasted; 0 when there was none. */
 static int64_t one_session(struct sup_peer *p)
 {
@@ -351,7 +360,12 @@ static int64_t one_session(struct sup_peer *p)
     struct sup_session *s = NULL;
     struct sup_err err = {0};
     int64_t begin;
-    int rc = sup_link_dial(p->dialer, DIAL_TIMEOUT_MS, &link, &err);
+    int rc;
+
+    /* What came from anybody so far is committed before the peer hears what we have: it may be
+     * asking whether its numbers were used (core/replica.c). The writer takes jobs in order. */
+    (void)sup_apply_run(p->r->opts.apply, nothing_run, NULL, NULL);
+    rc = sup_link_dial(p->dialer, DIAL_TIMEOUT_MS, &link, &err);
 
     if (rc == SUP_OK)
         rc = sup_session_open_dialed(link, &p->r->local, p->config->name, p->r->heart, &s, &err);
@@ -379,6 +393,26 @@ static int64_t one_session(struct sup_peer *p)
     return sup_mono_ms() - begin + 1;
 }
 
+static void wait_to_dial(struct sup_peer *p, int64_t ms)
+{
+    int64_t deadline = sup_mono_ms() + ms;
+
+    pthread_mutex_lock(&p->mutex);
+    for (int64_t left = ms; left > 0 && !p->nudged && !sup_stop_is_set(&p->r->stop);
+         left = deadline - sup_mono_ms())
+        sup_cond_wait_ms(&p->cond, &p->mutex, left);
+    p->nudged = false;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void sup_peer_nudge(struct sup_peer *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->nudged = true;
+    pthread_cond_broadcast(&p->cond);
+    pthread_mutex_unlock(&p->mutex);
+}
+
 static void *pull_main(void *arg)
 {
     struct sup_peer *p = arg;
@@ -389,7 +423,7 @@ static void *pull_main(void *arg)
         struct sup_replica_orders orders;
         e.session = p->session_id;
         sup_replicator_step(p->r, &e, &orders);
-        sup_stop_wait_ms(&p->r->stop, orders.dial_ms);
+        wait_to_dial(p, orders.dial_ms);
     }
     return NULL;
 }
@@ -413,6 +447,7 @@ void sup_peer_stop(struct sup_peer *p)
     if (p->started) {
         sup_dialer_close(p->dialer);
         pthread_mutex_lock(&p->mutex);
+        pthread_cond_broadcast(&p->cond);
         if (p->session)
             sup_session_close(p->session, SUP_REFUSED_STOPPING, "shutting down");
         pthread_mutex_unlock(&p->mutex);

@@ -220,6 +220,8 @@ static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_
     e = event_of(v, SUP_EV_ACCEPTED);
     e.vv = &sup_session_peer(s)->vv;
     step(v, &e, &orders);
+    if (v->peer < r->n_peers)
+        sup_peer_nudge(&r->peers[v->peer]);
     return SUP_OK;
 }
 

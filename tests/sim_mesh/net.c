@@ -124,6 +124,11 @@ void sim_dial(struct sim *s, struct sim_node *n, unsigned peer)
     struct sim_conn *c = &s->conns[n->id][peer];
     struct sup_vv vv;
 
+    if (n->n_jobs > 0) { /* first all that came so far is committed */
+        sim_push(s, 10,
+                 (struct sim_event){.type = EV_DIAL, .node = n->id, .peer = peer, .life = n->life});
+        return;
+    }
     c->dialed = ++s->sessions;
     c->dialed_up = false;
     c->dialed_at = s->now;

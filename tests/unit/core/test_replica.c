@@ -344,8 +344,14 @@ static void settled_when_all_peers_agree(void **state)
     (void)state;
     w->self.vv = vv_of(OWN, 4, X, 0);
     dialed(w, 0, 5, vv_of(OWN, 4, X, 0));
+    accepted(w, 0, 7);
+    said(w, SUP_EV_PULL, 0, 7, vv_of(OWN, 4, X, 0), 1000);
     assert_false(says(w, SUP_ACT_SETTLE));
     dialed(w, 1, 6, vv_of(OWN, 2, X, 0));
+    assert_false(says(w, SUP_ACT_SETTLE));
+    accepted(w, 1, 8);
+    assert_false(says(w, SUP_ACT_SETTLE));
+    said(w, SUP_EV_PULL, 1, 8, vv_of(OWN, 2, X, 0), 1000);
     assert_true(says(w, SUP_ACT_SETTLE));
     assert_int_equal(action(w, SUP_ACT_SETTLE).amount, OWN);
     peer_vv(w, 1, 6, vv_of(OWN, 4, X, 0));
@@ -355,19 +361,36 @@ static void settled_when_all_peers_agree(void **state)
 
 static void revoked_when_one_remembers_more(void **state)
 {
-    struct world *w = world_new(2, 0);
+    struct world *w = world_new(1, 0);
 
     (void)state;
     w->self.vv = vv_of(OWN, 4, X, 0);
-    dialed(w, 0, 5, vv_of(OWN, 4, X, 0));
-    dialed(w, 1, 6, vv_of(OWN, 5, X, 0));
+    dialed(w, 0, 6, vv_of(OWN, 5, X, 0));
     assert_false(says(w, SUP_ACT_SETTLE));
     assert_int_equal(action(w, SUP_ACT_REVOKE).amount, OWN);
     assert_true(says(w, SUP_ACT_ALARM));
-    /* Once, and for good: nobody's later word settles it. */
+    /* Once, and for good: no later word settles it. */
     w->self.vv = vv_of(OWN, 5, X, 0);
-    peer_vv(w, 1, 6, vv_of(OWN, 5, X, 0));
+    peer_vv(w, 0, 6, vv_of(OWN, 5, X, 0));
     assert_nothing(w);
+    accepted(w, 0, 7);
+    said(w, SUP_EV_PULL, 0, 7, vv_of(OWN, 5, X, 0), 1000);
+    assert_nothing(w);
+    sup_replica_free(w->r);
+}
+
+static void a_pull_that_knows_more_settles_nothing(void **state)
+{
+    struct world *w = world_new(1, 0);
+
+    (void)state;
+    w->self.vv = vv_of(OWN, 4, X, 0);
+    dialed(w, 0, 6, vv_of(OWN, 4, X, 0)); /* its commit was still to come */
+    accepted(w, 0, 7);
+    said(w, SUP_EV_PULL, 0, 7, vv_of(OWN, 5, X, 0), 1000);
+    assert_false(says(w, SUP_ACT_SETTLE));
+    peer_vv(w, 0, 6, vv_of(OWN, 5, X, 0));
+    assert_true(says(w, SUP_ACT_REVOKE));
     sup_replica_free(w->r);
 }
 
@@ -694,6 +717,7 @@ int main(void)
         cmocka_unit_test(progress_is_no_stall),
         cmocka_unit_test(settled_when_all_peers_agree),
         cmocka_unit_test(revoked_when_one_remembers_more),
+        cmocka_unit_test(a_pull_that_knows_more_settles_nothing),
         cmocka_unit_test(what_a_dialling_stranger_says_settles_nothing),
         cmocka_unit_test(alone_there_is_nobody_to_ask),
         cmocka_unit_test(sends_what_the_peer_lacks),
