@@ -50,7 +50,7 @@ void sup_ses_job_fini(struct sup_ses_job *j)
 }
 
 int sup_ses_create_import(struct sup_aws *a, const char *s3_url, bool remove, char id[128],
-                          struct sup_aws_error *aerr, struct sup_err *err)
+                          struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_aws_error own;
     struct sup_buf body;
@@ -70,7 +70,8 @@ int sup_ses_create_import(struct sup_aws *a, const char *s3_url, bool remove, ch
                              .method = "POST",
                              .path = JOBS,
                              .body = sup_buf_slice(&body),
-                             .no_repeat = true};
+                             .no_repeat = true,
+                             .stop = stop};
     if (rc == SUP_OK)
         rc = sup_ses_call(a, &c, &reply, aerr, err);
     if (rc != SUP_OK && strcmp(aerr->code, "LimitExceededException") == 0)
@@ -114,7 +115,7 @@ static int parse_job(const json_t *o, struct sup_ses_job *out)
 }
 
 int sup_ses_get_import(struct sup_aws *a, const char *id, struct sup_ses_job *out,
-                       struct sup_aws_error *aerr, struct sup_err *err)
+                       struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_buf path;
     json_t *reply = NULL;
@@ -125,7 +126,8 @@ int sup_ses_get_import(struct sup_aws *a, const char *id, struct sup_ses_job *ou
     sup_buf_init(&path, 4096);
     sup_buf_add_str(&path, JOBS "/");
     sup_uri_encode(&path, sup_slice_str(id), 0);
-    struct sup_ses_call c = {.name = "GetImportJob", .method = "GET", .path = sup_buf_str(&path)};
+    struct sup_ses_call c = {
+        .name = "GetImportJob", .method = "GET", .path = sup_buf_str(&path), .stop = stop};
     rc = sup_ses_call(a, &c, &reply, aerr, err);
     if (rc == SUP_OK && (rc = parse_job(reply, out)) != SUP_OK)
         sup_err_set(err, rc, "SES GetImportJob: odd reply");
@@ -158,7 +160,7 @@ static int each_job(const json_t *reply, int64_t since_ms, bool (*each)(void *ar
 }
 
 int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
-                         bool (*each)(void *arg, const char *id), void *arg,
+                         bool (*each)(void *arg, const char *id), void *arg, struct sup_stop *stop,
                          struct sup_aws_error *aerr, struct sup_err *err)
 {
     json_t *token = NULL;
@@ -175,7 +177,8 @@ int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
         struct sup_ses_call c = {.name = "ListImportJobs",
                                  .method = "POST",
                                  .path = JOBS "/list",
-                                 .body = sup_buf_slice(&body)};
+                                 .body = sup_buf_slice(&body),
+                                 .stop = stop};
         if (rc == SUP_OK)
             rc = sup_ses_call(a, &c, &reply, aerr, err);
         if (rc == SUP_OK && (rc = each_job(reply, since_ms, each, arg, &go_on)) != SUP_OK)

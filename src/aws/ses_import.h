@@ -4,7 +4,8 @@
 #include "aws/sesv2.h"
 
 /* Import jobs of the suppression list: "Adding email addresses in bulk to your account-level
- * suppression list". aerr may be NULL; errors as in client.h; throttles are not retried inside. */
+ * suppression list". aerr may be NULL; errors as in client.h; throttles are not retried inside.
+ * stop (may be NULL) cuts a call off with SUP_ECLOSED. */
 
 #define SUP_SES_IMPORT_PUTS_MAX    100000
 #define SUP_SES_IMPORT_DELETES_MAX 10000
@@ -30,13 +31,13 @@ void sup_ses_job_fini(struct sup_ses_job *j);
 
 /* SUP_EAGAIN also for LimitExceededException: too many jobs at a time. */
 int sup_ses_create_import(struct sup_aws *a, const char *s3_url, bool remove, char id[128],
-                          struct sup_aws_error *aerr, struct sup_err *err);
+                          struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err);
 int sup_ses_get_import(struct sup_aws *a, const char *id, struct sup_ses_job *out,
-                       struct sup_aws_error *aerr, struct sup_err *err);
+                       struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err);
 /* Ids of the jobs made at or after since_ms, newest pages first as SES gives them, until each
  * returns false. */
 int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
-                         bool (*each)(void *arg, const char *id), void *arg,
+                         bool (*each)(void *arg, const char *id), void *arg, struct sup_stop *stop,
                          struct sup_aws_error *aerr, struct sup_err *err);
 
 #endif

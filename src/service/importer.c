@@ -161,7 +161,7 @@ static bool is_ours(void *arg, const char *id)
         s->rc = SUP_ECLOSED;
         return false;
     }
-    s->rc = sup_ses_get_import(s->im->opts.aws, id, &job, NULL, s->err);
+    s->rc = sup_ses_get_import(s->im->opts.aws, id, &job, &s->im->stop, NULL, s->err);
     if (s->rc != SUP_OK)
         return false;
     s->found = strcmp(job.s3_url, s->url) == 0;
@@ -179,8 +179,8 @@ static int find_job(struct sup_importer *im, bool *found, struct sup_err *err)
     int rc;
 
     s3_url(im, s.url);
-    rc = sup_ses_list_imports(im->opts.aws, im->state.begin_ms - 3600 * 1000, is_ours, &s, NULL,
-                              err);
+    rc = sup_ses_list_imports(im->opts.aws, im->state.begin_ms - 3600 * 1000, is_ours, &s,
+                              &im->stop, NULL, err);
     *found = s.found;
     return rc == SUP_OK ? s.rc : rc;
 }
@@ -197,8 +197,8 @@ static int create_job(struct sup_importer *im, struct sup_err *err)
     if (rc == SUP_OK && !found) {
         s3_url(im, url);
         im->uncertain = true;
-        rc = sup_ses_create_import(im->opts.aws, url, im->state.remove, im->state.job_id, &aerr,
-                                   err);
+        rc = sup_ses_create_import(im->opts.aws, url, im->state.remove, im->state.job_id, &im->stop,
+                                   &aerr, err);
         /* An answer that says no is certain. Of several attempts inside, an earlier one may have
          * come through. */
         im->uncertain = rc != SUP_OK &&
@@ -272,7 +272,7 @@ static int give_up(struct sup_importer *im, const char *why, struct sup_err *err
 static int poll_job(struct sup_importer *im, struct sup_err *err)
 {
     struct sup_ses_job job;
-    int rc = sup_ses_get_import(im->opts.aws, im->state.job_id, &job, NULL, err);
+    int rc = sup_ses_get_import(im->opts.aws, im->state.job_id, &job, &im->stop, NULL, err);
 
     if (rc == SUP_ENOTFOUND)
         return give_up(im, "SES does not know the import job any more", err);
