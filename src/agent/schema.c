@@ -125,6 +125,10 @@ const struct sup_key sup_schema[] = {
     {"soft.escalation.window", SUP_KEY_DURATION, O(soft.window_ms), .def = "7d", .min = HOUR,
      .max = 366 * DAY},
 
+    {"events.retention", SUP_KEY_DURATION, O(events.retention_ms), .def = "0s", .min = 0,
+     .max = 3660 * DAY},
+    {"events.max_mib", SUP_KEY_MIB, O(events.max_bytes), .def = "1024", .min = 1, .max = 1048576},
+
     {"store.cache_mib", SUP_KEY_MIB, O(cache_bytes), .def = "64", .min = 1, .max = 1048576},
 };
 const size_t sup_schema_len = sizeof(sup_schema) / sizeof(sup_schema[0]);

@@ -111,6 +111,7 @@ int sup_cmd_status(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_ingest(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_rates(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_soft(struct sup_cli *cli, int argc, char **argv);
+int sup_cmd_events(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_explain(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_version(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_help(struct sup_cli *cli, int argc, char **argv);

@@ -127,6 +127,19 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 done, 1 any id not there or not yours, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync soft --claim 100 --format json\n",
      sup_cmd_soft},
+    {"events", "[FILTER...]", "the event log: what came in and what followed from it",
+     "Kept only with events.retention in the configuration. Printed by the events' own time, oldest\n"
+     "first; as JSON one object a line, with the event as it came.\n\n"
+     "Options:\n"
+     "  --address A          about this address\n"
+     "  --type T             Bounce, Complaint, Delivery, Send ...\n"
+     "  --message-id ID      of this mail\n"
+     "  --since T            at or after T: a time, or how long ago, such as 7d\n"
+     "  --until T            before T\n"
+     "  --limit N            at most N\n" COMMON "\n"
+     "Exit status:\n  0 all printed, 3 no agent or cut off, 2 wrong usage\n\n"
+     "Example:\n  supsync events --address a@example.com --since 2d\n",
+     sup_cmd_events},
     {"rates", "[--domains] [--limit N]", "bounce and complaint rates, as SES may see them",
      "Hard bounces and complaints over sends of the last hour, day and week, and of the last 1000,\n"
      "10000 and 100000 sends, for the Region, configuration sets and sending identities. Needs "

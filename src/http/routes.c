@@ -10,6 +10,7 @@ static const struct sup_route routes[] = {
     {"PUT", "/v1/addresses/", sup_route_suppress, .prefix = true},
     {"DELETE", "/v1/addresses/", sup_route_clear, .prefix = true},
     {"POST", "/v1/events", sup_route_events, .slow = true},
+    {"GET", "/v1/events", sup_route_event_log, .slow = true},
     {"GET", "/v1/rates", sup_route_rates, .slow = true},
     {"GET", "/v1/soft", sup_route_soft, .slow = true},
     {"POST", "/v1/soft/claim", sup_route_soft_claim, .slow = true},

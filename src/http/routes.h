@@ -29,6 +29,7 @@ void sup_route_suppress(struct sup_httpd_req *req);
 void sup_route_clear(struct sup_httpd_req *req);
 void sup_route_list(struct sup_httpd_req *req);
 void sup_route_events(struct sup_httpd_req *req);
+void sup_route_event_log(struct sup_httpd_req *req);
 void sup_route_rates(struct sup_httpd_req *req);
 void sup_route_soft(struct sup_httpd_req *req);
 void sup_route_soft_claim(struct sup_httpd_req *req);

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/log.h"
+#include "service/log_job.h"
 #include "service/rate_job.h"
 #include "service/soft_job.h"
 
@@ -44,6 +45,7 @@ struct sup_event_job {
     struct sup_buf bytes;
     struct sup_rate_job *rates;
     struct sup_soft_job *soft;
+    struct sup_log_job *log;
     struct sup_event_tally tally;
     struct sup_event_tally read; /* tally as it was before run, which may run on an aborted batch */
 };
@@ -58,7 +60,8 @@ struct sup_event_job *sup_event_job_new(const struct sup_options *config, struct
     sup_buf_init(&j->bytes, BYTES_MAX);
     j->rates = sup_rate_job_new();
     j->soft = sup_soft_job_new(config, apply);
-    if (j->rates && j->soft)
+    j->log = sup_log_job_new(config);
+    if (j->rates && j->soft && j->log)
         return j;
     sup_event_job_free(j);
     return NULL;
@@ -71,6 +74,7 @@ void sup_event_job_free(struct sup_event_job *j)
     sup_buf_fini(&j->bytes);
     sup_rate_job_free(j->rates);
     sup_soft_job_free(j->soft);
+    sup_log_job_free(j->log);
     free(j->items);
     free(j->documents);
     free(j);
@@ -190,6 +194,7 @@ static void begin(struct sup_event_job *j)
     j->n_documents = 0;
     sup_rate_job_reset(j->rates);
     sup_soft_job_reset(j->soft);
+    sup_log_job_reset(j->log);
     sup_buf_reset(&j->bytes);
     sup_buf_add_byte(&j->bytes, 0); /* offset 0 is no text's */
     memset(&j->tally, 0, sizeof(j->tally));
@@ -219,6 +224,9 @@ static int read_all(struct sup_event_job *j, struct sup_event_reader *reader, si
         if (rc == SUP_OK) {
             rc = take_event(j, &event, verdicts, ctx, cause);
             if (rc == SUP_OK)
+                rc = sup_log_job_take(j->log, sup_event_reader_document(reader), &event, verdicts,
+                                      ctx);
+            if (rc == SUP_OK)
                 continue;
             sup_err_set(&one, rc, "cannot keep an event: %s", sup_code_name(rc));
         } else if (rc != SUP_ENOMEM) {
@@ -243,7 +251,8 @@ int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
     sup_event_reader_begin(reader, body);
     int rc = read_all(j, reader, 0, verdicts, ctx, cause, err);
     finish(j);
-    return rc;
+    int packed = sup_log_job_pack(j->log);
+    return rc == SUP_OK && packed != SUP_OK ? sup_err_set(err, packed, "too much to log") : rc;
 }
 
 /* RFC 7464: RS does not occur within JSON. */
@@ -282,6 +291,9 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
         rc = read_all(j, reader, 0, verdicts, ctx, cause, err);
     }
     finish(j);
+    int packed = rc == SUP_ENOMEM ? rc : sup_log_job_pack(j->log);
+    if (packed != SUP_OK)
+        return sup_err_set(err, packed, "too many events in one body");
     if (j->bytes.failed)
         return sup_err_set(err, j->bytes.failed, "too many events in one body");
     return rc == SUP_ENOMEM ? rc : SUP_OK;
@@ -289,7 +301,8 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
 
 bool sup_event_job_empty(const struct sup_event_job *j)
 {
-    return j->n == 0 && sup_rate_job_empty(j->rates) && sup_soft_job_empty(j->soft);
+    return j->n == 0 && sup_rate_job_empty(j->rates) && sup_soft_job_empty(j->soft) &&
+           sup_log_job_empty(j->log);
 }
 
 static enum sup_event_outcome outcome_of(const struct sup_applied *applied)
@@ -326,6 +339,7 @@ static int run_beside(struct sup_event_job *j, struct sup_txn *t, struct sup_err
         rc = sup_soft_job_run(j->soft, now_ms, t, &soft, err);
     if (rc != SUP_OK)
         return rc;
+    sup_log_job_run(j->log, t);
     j->tally.soft = soft.kept;
     j->tally.escalated = soft.escalated;
     j->tally.would_escalate = soft.would_escalate;

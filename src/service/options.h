@@ -86,6 +86,11 @@ struct sup_options {
         int64_t window_ms;
     } soft;
 
+    struct {
+        int64_t retention_ms; /* of the event log; 0 = none is kept */
+        uint64_t max_bytes;
+    } events;
+
     uint64_t cache_bytes; /* block cache of the store */
 
     struct {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/thread.h"
+#include "service/event_log.h"
 #include "service/internal.h"
 #include "service/soft.h"
 #include "service/status.h"
@@ -291,6 +292,14 @@ static void trim(struct sup_rates *r)
         ;
 }
 
+static void trim_others(struct sup_rates *r)
+{
+    const struct sup_options *c = r->config;
+
+    sup_soft_trim(r->store, r->apply, c->soft.retention_ms, &r->stop);
+    sup_event_log_trim(r->store, r->apply, c->events.retention_ms, c->events.max_bytes, &r->stop);
+}
+
 /* --- running --- */
 
 static void *rates_main(void *arg)
@@ -303,7 +312,7 @@ static void *rates_main(void *arg)
         look(r);
         trim(r);
         if (looks++ % SOFT_LOOKS == 0)
-            sup_soft_trim(r->store, r->apply, r->config->soft.retention_ms, &r->stop);
+            trim_others(r);
         wait = LOOK_MS;
     }
     return NULL;

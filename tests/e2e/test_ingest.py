@@ -720,6 +720,59 @@ class Soft(harness.TestCase):
         self.assertEqual(self.lines("--due"), [])
 
 
+class EventLog(harness.TestCase):
+    def test_kept_and_found(self):
+        node = self.agent("eu-west-1")
+        node.config["ses"] = {"mode": "observe"}
+        node.config["events"] = {"retention": "3660d"}
+        node.start()
+        now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+        stamp = now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        unknown = {"eventType": "Teleported", "mail": {"messageId": "m-new", "timestamp": stamp,
+                   "destination": ["b@example.com"]}, "teleported": {"timestamp": stamp}}
+        old = bounce("a@example.com", 1)
+        events = [old, envelope(complaint("B@Example.com", 2)), unknown,
+                  bounce("a@example.com", 3, "Transient", "MailboxFull", stamp)]
+        body = "\n".join(json.dumps(e) for e in events).encode()
+        for _ in range(2):  # the same again is the same entry
+            self.assertEqual(node.request("POST", "/v1/events", body).status, 200)
+
+        def search(*arguments):
+            r = node.cli("events", "--output", "json", *arguments)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            return [json.loads(line) for line in r.stdout.splitlines()]
+
+        rows = search()
+        self.assertEqual([r["type"] for r in rows][:2], ["Bounce", "Complaint"])
+        self.assertEqual({r["type"] for r in rows[2:]}, {"Teleported", "Bounce"})
+        self.assertEqual(len(rows), 4)
+        self.assertEqual(rows[0]["event"], old)
+        self.assertEqual(rows[1]["event"], events[1])
+        self.assertEqual(rows[0]["verdicts"], ["suppress bounce-permanent-general a@example.com"])
+        self.assertEqual(len(search("--address", "A@example.COM")), 2)
+        self.assertEqual([r["type"] for r in search("--address", "b@example.com")],
+                         ["Complaint", "Teleported"])
+        self.assertEqual(len(search("--type", "bounce")), 2)
+        self.assertEqual(len(search("--message-id", "message-3")), 1)
+        self.assertEqual(len(search("--since", "2h")), 2)
+        self.assertEqual(len(search("--until", "2h")), 2)
+        self.assertEqual(len(search("--limit", "1")), 1)
+        self.assertEqual(search("--type", "Open"), [])
+        text = node.cli("events", "--address", "a@example.com")
+        self.assertIn("suppress bounce-permanent-general a@example.com", text.stdout)
+        self.assertEqual(node.cli("events", "--since", "soon").returncode, 2)
+        # Retention: what is past goes; what is not, stays.
+        node.stop()
+        node.config["events"] = {"retention": "2h"}
+        node.start()
+        wait_for(lambda: len(search()) == 2, "the old ones to go", timeout=60)
+        node.stop()
+        node.config["events"] = {}
+        del node.config["events"]
+        node.start()
+        wait_for(lambda: search() == [], "the log to be empty", timeout=60)
+
+
 class SameFromEverySource(harness.TestCase):
     """The same events through SQS, SNS over HTTP, a file and gzip: the same set and rates."""
 

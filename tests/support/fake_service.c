@@ -1,6 +1,7 @@
 #include "fake_service.h"
 
 #include "service/coverage.h"
+#include "service/event_log.h"
 #include "service/rates.h"
 #include "service/reconcile.h"
 #include "service/sns_source.h"
@@ -364,4 +365,16 @@ int sup_service_soft_ack(struct sup_service *s, const uint8_t *id, uint64_t leas
     (void)id;
     (void)lease;
     return sup_err_set(err, SUP_ENOTFOUND, "no such soft bounce");
+}
+
+int sup_service_events(struct sup_service *s, const struct sup_event_filter *filter,
+                       bool (*row)(void *arg, int64_t time_ms, const struct sup_event_entry *e),
+                       void *arg, struct sup_err *err)
+{
+    (void)s;
+    (void)filter;
+    (void)row;
+    (void)arg;
+    (void)err;
+    return SUP_OK;
 }
