@@ -126,6 +126,14 @@ static void order_of_keys_is_order_of_tuples(void **state)
         assert_int_equal(cmp_keys(&x, &y), num0);
         sup_key_meta_vv_end(&y);
         assert_int_equal(cmp_keys(&x, &y), -1);
+        sup_key_meta_floor(&x, a.num[0]);
+        sup_key_meta_floor(&y, b.num[0]);
+        assert_int_equal(cmp_keys(&x, &y), num0);
+        sup_key_meta_floor_end(&y);
+        assert_int_equal(cmp_keys(&x, &y), -1);
+        /* The scan over one kind never meets the other. */
+        sup_key_meta_vv(&x, 0);
+        assert_int_equal(cmp_keys(&y, &x), -1);
     }
 }
 
@@ -169,6 +177,11 @@ static void parsing_gives_back_what_was_built(void **state)
 
         sup_key_meta_vv(&k, t.num[0]);
         assert_true(sup_key_meta_vv_parse(sup_key_slice(&k), &u) && u == t.num[0]);
+        assert_false(sup_key_meta_floor_parse(sup_key_slice(&k), &u));
+
+        sup_key_meta_floor(&k, t.num[0]);
+        assert_true(sup_key_meta_floor_parse(sup_key_slice(&k), &u) && u == t.num[0]);
+        assert_false(sup_key_meta_vv_parse(sup_key_slice(&k), &u));
     }
 }
 

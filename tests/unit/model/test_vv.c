@@ -170,6 +170,24 @@ static void missing_saturates(void **state)
     assert_true(sup_vv_missing(&o, &o) == 0);
 }
 
+static void a_copy_is_equal_and_its_own(void **state)
+{
+    struct sup_rng r = property_rng(__func__);
+
+    (void)state;
+    for (size_t c = property_cases(2000); c > 0; c--) {
+        static struct sup_vv from;
+        static struct sup_vv to;
+        struct model m;
+        random_vv(&to, &m, &r);
+        random_vv(&from, &m, &r);
+        sup_vv_copy(&to, &from);
+        assert_same(&to, &m);
+        raise_both(&to, &m, &r);
+        assert_same(&to, &m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +195,7 @@ int main(void)
         cmocka_unit_test(zero_is_absent),
         cmocka_unit_test(full),
         cmocka_unit_test(missing_saturates),
+        cmocka_unit_test(a_copy_is_equal_and_its_own),
     };
     return cmocka_run_group_tests(tests, property_setup, NULL);
 }
