@@ -52,8 +52,6 @@ static void warn_unused(const struct sup_options *o)
 {
     if (o->sns_http.test_signer[0] != '\0')
         sup_log_warn("agent", "sns_http.test_signer is trusted: not for production");
-    if (o->ses.import_bucket[0] != '\0')
-        sup_log_warn("agent", "ses.import is configured, but this version makes no import jobs");
 }
 
 /* --- reload --- */
@@ -162,8 +160,8 @@ static void drain(struct agent *a)
     sup_notify("STOPPING=1");
     if (sup_thread_start(&guard, "drain-guard", guard_drain, NULL) == SUP_OK)
         pthread_detach(guard);
-    sup_sns_listener_stop(a->sns);
     sup_service_close(a->service);
+    sup_sns_listener_stop(a->sns);
     sup_httpd_stop(a->http);
     sup_service_stop(a->service);
 }

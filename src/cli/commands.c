@@ -47,7 +47,7 @@ const struct sup_command sup_commands[] = {
      "Options:\n"
      "  --note TEXT          why, for those who ask later\n"
      "  --force              clear complaints, too\n" COMMON "\n"
-     "Exit status:\n  0 all done, 1 any refused (a complaint without --force, nothing known),\n"
+     "Exit status:\n  0 all done, 1 any refused (a complaint without --force, no address),\n"
      "  3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync clear a@example.com --note \"mailbox exists again, ticket 4711\"\n",
      sup_cmd_clear},
@@ -114,9 +114,11 @@ const struct sup_command sup_commands[] = {
      sup_cmd_status},
     {"soft", "[--due|--claim N [--lease D]|--ack ID...] [--format csv|json]",
      "soft bounces for resending",
-     "Without options: all that wait. A claim gives entries that are due to one worker for the time\n"
+     "Without options: all that wait. A claim gives entries that are due to one worker for the "
+     "time\n"
      "of its lease; --ack with the ids that the claim printed says that they were resent or given\n"
-     "up. What is not acknowledged is due again when the lease ends. Addresses that are suppressed\n"
+     "up. What is not acknowledged is due again when the lease ends. Addresses that are "
+     "suppressed\n"
      "by then are dropped.\n\n"
      "Options:\n"
      "  --due                only what is due\n"
@@ -128,7 +130,8 @@ const struct sup_command sup_commands[] = {
      "Example:\n  supsync soft --claim 100 --format json\n",
      sup_cmd_soft},
     {"events", "[FILTER...]", "the event log: what came in and what followed from it",
-     "Kept only with events.retention in the configuration. Printed by the events' own time, oldest\n"
+     "Kept only with events.retention in the configuration. Printed by the events' own time, "
+     "oldest\n"
      "first; as JSON one object a line, with the event as it came.\n\n"
      "Options:\n"
      "  --address A          about this address\n"
@@ -141,7 +144,8 @@ const struct sup_command sup_commands[] = {
      "Example:\n  supsync events --address a@example.com --since 2d\n",
      sup_cmd_events},
     {"rates", "[--domains] [--limit N]", "bounce and complaint rates, as SES may see them",
-     "Hard bounces and complaints over sends of the last hour, day and week, and of the last 1000,\n"
+     "Hard bounces and complaints over sends of the last hour, day and week, and of the last "
+     "1000,\n"
      "10000 and 100000 sends, for the Region, configuration sets and sending identities. Needs "
      "Send\n"
      "events. An estimate; what is left out is told. SES asks for less than 2 % bounces, reviews\n"

@@ -264,7 +264,8 @@ json_t *sup_json_status(const struct sup_status *st)
                      "version", SUPSYNC_VERSION, "healthy", st->healthy, "ready", st->ready,
                      "problems", problems, "converged", st->converged, "peers", status_peers(st),
                      "outbox", status_outbox(st), "queue", status_queue(st), "last_scan",
-                     wall_time(st->last_scan_ms), "node_id", id(st->node_id), "incarnation", id(st->incarnation), "records",
-                     count(st->records), "quarantined", count(st->quarantined), "disk_bytes",
-                     count(st->disk_bytes), "started", wall_time(st->started_ms));
+                     wall_time(st->last_scan_ms), "node_id", id(st->node_id), "incarnation",
+                     id(st->incarnation), "records", count(st->records), "quarantined",
+                     count(st->quarantined), "disk_bytes", count(st->disk_bytes), "started",
+                     wall_time(st->started_ms));
 }

@@ -203,6 +203,7 @@ static void *watchdog_main(void *arg)
 void sup_service_close(struct sup_service *s)
 {
     sup_reconciler_close(s->reconciler);
+    sup_sources_close(s->sources);
 }
 
 void sup_service_stop(struct sup_service *s)
@@ -231,9 +232,9 @@ void sup_service_free(struct sup_service *s)
     if (!s)
         return;
     sup_ingest_free(s->ingest);
+    sup_sources_free(s->sources);
     sup_reconciler_free(s->reconciler);
     sup_importer_free(s->importer);
-    sup_sources_free(s->sources);
     sup_replicator_free(s->replicator);
     sup_housekeeper_free(s->housekeeper);
     sup_apply_free(s->apply);
