@@ -143,6 +143,10 @@ class Agent(Inside, harness.Agent):
         mine = "pid=%d," % self.process.pid
         return "\n".join(line for line in run.stdout.splitlines() if mine in line)
 
+    def mesh_connections(self):
+        lines = self.connections().splitlines()
+        return sum(1 for line in lines if line.startswith("tcp") and "LISTEN" not in line and wire.NETWORK in line)
+
     def resident(self):
         """Bytes of memory."""
         with open("/proc/%d/status" % self.process.pid, encoding="ascii") as f:
