@@ -2,6 +2,7 @@
 
 #include "aws/config_parse.h"
 #include "base/array.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ struct sup_config_section *sup_config_section_get(struct sup_aws_config *c,
     if (sup_array_grow((void **)&c->sections, &c->cap, c->n + 1, sizeof *c->sections) != SUP_OK)
         return NULL;
     s = &c->sections[c->n];
-    *s = (struct sup_config_section){.kind = kind, .name = strndup(name, name_n)};
+    *s = (struct sup_config_section){.kind = kind, .name = sup_text_dup(name, name_n)};
     if (s->name == NULL)
         return NULL;
     c->n++;
@@ -81,7 +82,7 @@ int sup_config_section_set(struct sup_config_section *s, enum sup_aws_file file,
                            size_t key_n, const char *value, size_t value_n)
 {
     struct sup_config_prop *p = find_prop(s, key, key_n);
-    char *copy = strndup(value, value_n);
+    char *copy = sup_text_dup(value, value_n);
 
     if (copy == NULL)
         return SUP_ENOMEM;
@@ -91,7 +92,7 @@ int sup_config_section_set(struct sup_config_section *s, enum sup_aws_file file,
         p->file = file;
         return SUP_OK;
     }
-    char *name = strndup(key, key_n);
+    char *name = sup_text_dup(key, key_n);
     if (name == NULL ||
         sup_array_grow((void **)&s->props, &s->cap, s->n + 1, sizeof *s->props) != SUP_OK) {
         free(name);
@@ -181,7 +182,7 @@ int sup_aws_config_get_sub(const struct sup_aws_config *c, enum sup_aws_section 
         const char *value = sub_line(line, len, sub, &n);
         if (value != NULL && n > 0) {
             free(*out);
-            *out = strndup(value, n);
+            *out = sup_text_dup(value, n);
             if (*out == NULL)
                 return SUP_ENOMEM;
         }

@@ -3,6 +3,7 @@
 
 #include "aws/credentials_source.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -131,7 +132,7 @@ int sup_cred_read_token(const struct sup_aws_env *env, const char *path, char **
         if (rc == SUP_OK && text.n == 0)
             rc = sup_err_set(err, SUP_EAUTH, "%s: token file is empty", path);
     }
-    if (rc == SUP_OK && (*out = strndup((const char *)text.p, text.n)) == NULL)
+    if (rc == SUP_OK && (*out = sup_text_dup((const char *)text.p, text.n)) == NULL)
         rc = sup_err_set(err, SUP_ENOMEM, "out of memory");
     if (text.p != NULL)
         OPENSSL_cleanse(text.p, text.cap);

@@ -1,5 +1,7 @@
 #include "aws/wire.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +25,7 @@ static int add(struct parts *p, const char *name, const char *value)
 
 static char *dup_slice(struct sup_slice s)
 {
-    return strndup(s.n > 0 ? (const char *)s.p : "", s.n);
+    return sup_text_dup((const char *)s.p, s.n);
 }
 
 static int split(struct parts *p, const struct sup_aws_wire *w, struct sup_err *err)

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 size_t sup_text_copy(char *out, size_t cap, const char *s)
@@ -15,4 +16,16 @@ size_t sup_text_copy(char *out, size_t cap, const char *s)
     memcpy(out, s, n);
     out[n] = '\0';
     return n;
+}
+
+char *sup_text_dup(const char *s, size_t n)
+{
+    char *copy = malloc(n + 1);
+
+    if (!copy)
+        return NULL;
+    if (n > 0)
+        memcpy(copy, s, n);
+    copy[n] = '\0';
+    return copy;
 }
