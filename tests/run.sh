@@ -9,17 +9,20 @@
 #   unit, layer-NAME   tests/unit/NAME: all with ASan, those of threaded layers with TSan
 #   e2e                whole programs: with ASan and with TSan
 #   speed              measure or need speed: release only
+#   slow               minutes each: release only, unless --long
 #   checks, tidy       look at the sources: once, with the release build
 # Each part's full output is kept in build/PRESET/run.log.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 quick=0
+slow='|slow'
 case ${1:-} in
 '') ;;
 --quick) quick=1 ;;
+--long) slow='' ;;
 *)
-    sed -n '2,13s/^# \{0,1\}//p' tests/run.sh
+    sed -n '2,15s/^# \{0,1\}//p' tests/run.sh
     exit 2
     ;;
 esac
@@ -89,9 +92,9 @@ threaded='layer-(base|store|mesh|aws|service|http|agent)'
 if [ "$quick" -eq 1 ]; then
     part release -LE '^tidy$'
 else
-    part release -L '^(checks|tidy|speed)$'
-    part asan -LE '^(checks|tidy|speed)$'
-    part tsan -L "^($threaded|e2e)\$" -LE '^speed$'
+    part release -L '^(checks|tidy|speed|slow)$'
+    part asan -LE "^(checks|tidy|speed$slow)\$"
+    part tsan -L "^($threaded|e2e)\$" -LE "^(speed$slow)\$"
 fi
 
 for log in build/release/run.log build/asan/run.log build/tsan/run.log; do

@@ -38,6 +38,9 @@ def missing():
     if subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=False).returncode != 0:
         return "network namespaces cannot be made here"
     try:
+        inside = ["ip", "netns", "exec", probe, "true"]
+        if subprocess.run(inside, capture_output=True, check=False).returncode != 0:
+            return "nothing can be run in a network namespace here"
         code = "import sys; sys.path.insert(0, %r); import wire; wire.open_tun(%r, 1)" % (HERE, probe)
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         return None if run.returncode == 0 else "no TUN device: " + run.stderr.strip().split("\n")[-1]
