@@ -4,6 +4,7 @@
 #
 #   tests/run.sh            release, ASan + UBSan and TSan builds
 #   tests/run.sh --quick    the release build only, with all tests but clang-tidy's
+#   tests/run.sh --long     the slow end-to-end tests with ASan and TSan too
 #
 # Which tests run where is decided by their ctest labels:
 #   unit, layer-NAME   tests/unit/NAME: all with ASan, those of threaded layers with TSan
