@@ -19,6 +19,9 @@
 #define SUP_REPLICA_MESSAGE_BYTES (128U << 10)
 /* A peer that says that it has what we lack, and for so long sends nothing of it, is stuck. */
 #define SUP_REPLICA_STALL_MS 30000
+/* The same, while nothing at all of an incarnation has come: its log may begin behind what we need.
+ */
+#define SUP_REPLICA_REACH_MS 8000
 /* What other nodes decided is passed on when it is so old, and at most twice that, and the peer
  * still lacks it: as a rule it has it from its origin by then, and a mesh in which everybody passes
  * everything on at once would carry each mutation as often as there are pairs. */

@@ -187,7 +187,8 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
 }
 
 /* A stalled session is dialled again first: a message may have been lost in a way that nobody
- * noticed. If it stalls again the peer's log does not reach back to us. */
+ * noticed. If it stalls again the peer's log does not reach back to us. Who has nothing at all of
+ * an incarnation (a new node, a wiped one) need not find that out twice. */
 static void stalled(struct sup_replica *r, size_t peer, int64_t now)
 {
     struct sup_replica_peer *p = &r->peers[peer];
@@ -196,7 +197,7 @@ static void stalled(struct sup_replica *r, size_t peer, int64_t now)
     p->stalls++;
     p->pull.stalls++;
     p->pull.watched_ms = now;
-    if (p->pull.stalls % 2 == 1 || p->pull.repairing) {
+    if (p->pull.repairing || (p->pull.watched_seq != 0 && p->pull.stalls % 2 == 1)) {
         close_dialed(r, peer, SUP_REFUSED_OTHER, "stalled: sends nothing of what it has");
         return;
     }
@@ -209,15 +210,17 @@ void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
 {
     struct sup_replica_peer *p = &c->r->peers[peer];
     struct sup_replica_pull *u = &p->pull;
+    int64_t limit;
     bool moved;
 
     if (!u->up)
         return;
+    limit = u->watched_seq == 0 && !u->repairing ? SUP_REPLICA_REACH_MS : SUP_REPLICA_STALL_MS;
     moved = u->watched != 0 && sup_vv_get(&c->self->vv, u->watched) > u->watched_seq;
     if (u->watched == 0 || moved)
         watch(p, c->self, c->now);
     if (moved || sup_vv_covers(&c->self->vv, &p->has))
         u->stalls = 0;
-    if (u->watched != 0 && u->jobs == 0 && c->now - u->watched_ms >= SUP_REPLICA_STALL_MS)
+    if (u->watched != 0 && u->jobs == 0 && c->now - u->watched_ms >= limit)
         stalled(c->r, peer, c->now);
 }

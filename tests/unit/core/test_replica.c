@@ -297,6 +297,7 @@ static void a_stalled_peer_is_redialled_then_repaired(void **state)
     struct world *w = world_new(1, 0);
 
     (void)state;
+    w->self.vv = vv_of(X, 3, Y, 0);
     dialed(w, 0, 5, vv_of(X, 9, Y, 0));
     tick(w, SUP_REPLICA_STALL_MS - 1);
     assert_false(says(w, SUP_ACT_CLOSE_DIALED));
@@ -315,6 +316,25 @@ static void a_stalled_peer_is_redialled_then_repaired(void **state)
     tick(w, 10 * SUP_REPLICA_STALL_MS);
     assert_false(says(w, SUP_ACT_CLOSE_DIALED));
     assert_false(says(w, SUP_ACT_REPAIR));
+    sup_replica_free(w->r);
+}
+
+static void who_has_nothing_is_repaired_soon(void **state)
+{
+    struct world *w = world_new(1, 0);
+
+    (void)state;
+    dialed(w, 0, 5, vv_of(X, 9, Y, 0));
+    tick(w, SUP_REPLICA_REACH_MS - 1);
+    assert_false(says(w, SUP_ACT_REPAIR));
+    tick(w, 1);
+    assert_true(says(w, SUP_ACT_REPAIR));
+    assert_false(says(w, SUP_ACT_CLOSE_DIALED));
+    /* While it is under way the session gets the usual time. */
+    tick(w, SUP_REPLICA_STALL_MS - 1);
+    assert_false(says(w, SUP_ACT_CLOSE_DIALED));
+    tick(w, 1);
+    assert_true(says(w, SUP_ACT_CLOSE_DIALED));
     sup_replica_free(w->r);
 }
 
@@ -714,6 +734,7 @@ int main(void)
         cmocka_unit_test(stale_sessions_are_not_heard),
         cmocka_unit_test(waits_between_dials_grow_and_a_good_session_resets_them),
         cmocka_unit_test(a_stalled_peer_is_redialled_then_repaired),
+        cmocka_unit_test(who_has_nothing_is_repaired_soon),
         cmocka_unit_test(progress_is_no_stall),
         cmocka_unit_test(settled_when_all_peers_agree),
         cmocka_unit_test(revoked_when_one_remembers_more),
