@@ -4,24 +4,25 @@
 #
 #   tests/run.sh            release, ASan + UBSan and TSan builds
 #   tests/run.sh --quick    the release build only, with all tests but clang-tidy's
-#   tests/run.sh --long     the slow end-to-end tests with ASan and TSan too
+#   tests/run.sh --long     clang-tidy too, and the slow end-to-end tests with ASan and TSan
 #
 # Which tests run where is decided by their ctest labels:
 #   unit, layer-NAME   tests/unit/NAME: all with ASan, those of threaded layers with TSan
 #   e2e                whole programs: with ASan and with TSan
 #   speed              measure or need speed: release only
 #   slow               minutes each: release only, unless --long
-#   checks, tidy       look at the sources: once, with the release build
+#   checks, tidy       look at the sources: once, with the release build; tidy with --long
 # Each part's full output is kept in build/PRESET/run.log.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 quick=0
 slow='|slow'
+tidy=''
 case ${1:-} in
 '') ;;
 --quick) quick=1 ;;
---long) slow='' ;;
+--long) slow='' tidy='|tidy' ;;
 *)
     sed -n '2,15s/^# \{0,1\}//p' tests/run.sh
     exit 2
@@ -93,7 +94,7 @@ threaded='layer-(base|store|mesh|aws|service|http|agent)'
 if [ "$quick" -eq 1 ]; then
     part release -LE '^tidy$'
 else
-    part release -L '^(checks|tidy|speed|slow)$'
+    part release -L "^(checks|speed|slow$tidy)\$"
     part asan -LE "^(checks|tidy|speed$slow)\$"
     part tsan -L "^($threaded|e2e)\$" -LE "^(speed$slow)\$"
 fi
