@@ -116,12 +116,14 @@ void sup_tally_object_done(struct sup_tally *t)
 
 static void add_counts(json_t *to, const json_t *from)
 {
-    const char *key;
-    json_t *value;
+    json_t *object = (json_t *)(uintptr_t)from; /* jansson's iterators only read it */
 
-    json_object_foreach((json_t *)from, key, value) json_object_set_new(
-        to, key,
-        json_integer(json_integer_value(json_object_get(to, key)) + json_integer_value(value)));
+    for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it)) {
+        const char *key = json_object_iter_key(it);
+        json_int_t sum = json_integer_value(json_object_get(to, key)) +
+                         json_integer_value(json_object_iter_value(it));
+        json_object_set_new(to, key, json_integer(sum));
+    }
 }
 
 void sup_tally_add(struct sup_tally *t, const char *object, const json_t *answer,
@@ -175,15 +177,13 @@ static void print_json(struct sup_tally *t)
 
 static void print_counts(struct sup_cli *cli, const char *head, const json_t *counts)
 {
-    const char *key;
-    json_t *value;
+    json_t *object = (json_t *)(uintptr_t)counts; /* jansson's iterators only read it */
+    void *first = json_object_iter(object);
 
-    json_object_foreach((json_t *)counts, key, value)
-    {
-        sup_cli_put(cli, SUP_DIM, 10, head);
-        sup_cli_put(cli, SUP_PLAIN, 20, key);
-        printf("%12" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
-        head = "";
+    for (void *it = first; it != NULL; it = json_object_iter_next(object, it)) {
+        sup_cli_put(cli, SUP_DIM, 10, it == first ? head : "");
+        sup_cli_put(cli, SUP_PLAIN, 20, json_object_iter_key(it));
+        printf("%12" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_iter_value(it)));
     }
 }
 
