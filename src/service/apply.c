@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
+#include "service/seen.h"
 #include "service/sketch_keeper.h"
 #include "store/batch.h"
 #include "store/meta.h"
@@ -89,6 +90,7 @@ static void batch_committed(void *arg, int code)
 
     if (code != SUP_OK) {
         state_copy(&a->now, &a->before_batch);
+        sup_seen_forget(a->seen);
         return;
     }
     /* Before the version vector says that it is all there. */
@@ -195,6 +197,7 @@ static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts
                                         .arg = a};
     a->node_id = sup_store_node_id(opts->store);
     a->mem = sup_mem_new();
+    a->seen = sup_seen_new();
     sup_buf_init(&a->value, VALUE_MAX);
     sup_buf_init(&a->scratch, VALUE_MAX);
     sup_buf_init(&a->encoded, VALUE_MAX);
@@ -225,7 +228,8 @@ int sup_apply_start(const struct sup_apply_options *opts, struct sup_apply **out
     if (!a)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     apply_init(a, opts);
-    rc = a->mem ? load(a, &hash_unknown, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
+    rc = a->mem && a->seen ? load(a, &hash_unknown, err)
+                           : sup_err_set(err, SUP_ENOMEM, "out of memory");
     if (rc == SUP_OK && !opts->threadless)
         rc = sup_writer_start(&a->batch, &a->writer, err);
     if (rc == SUP_OK && hash_unknown)
@@ -252,6 +256,7 @@ void sup_apply_free(struct sup_apply *a)
     if (a->writer)
         sup_writer_free(a->writer);
     sup_mem_free(a->mem);
+    sup_seen_free(a->seen);
     free(a->changes);
     sup_buf_fini(&a->value);
     sup_buf_fini(&a->scratch);
@@ -271,6 +276,7 @@ static void take_back_job(struct sup_apply *a)
 {
     state_copy(&a->now, &a->before_job);
     a->n_changes = a->changes_before_job;
+    sup_seen_forget(a->seen);
 }
 
 static int job_run(struct sup_job *job, struct sup_txn *t, struct sup_err *err)
@@ -281,6 +287,8 @@ static int job_run(struct sup_job *job, struct sup_txn *t, struct sup_err *err)
 
     before_job(a);
     rc = j->run(j, t, err);
+    if (rc == SUP_OK)
+        rc = sup_txn_status(t, err);
     if (rc != SUP_OK)
         take_back_job(a);
     return rc;
@@ -334,6 +342,8 @@ static int call_run(void *arg, struct sup_txn *t, struct sup_err *err)
 
     before_job(a);
     rc = c->fn(a, t, c->arg, err);
+    if (rc == SUP_OK)
+        rc = sup_txn_status(t, err);
     if (rc != SUP_OK)
         take_back_job(a);
     return rc;
@@ -366,6 +376,11 @@ uint64_t sup_apply_node_id(const struct sup_apply *a)
 struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a)
 {
     return a->opts.keeper;
+}
+
+struct sup_seen *sup_apply_seen(const struct sup_apply *a)
+{
+    return a->seen;
 }
 
 uint64_t sup_apply_incarnation(struct sup_apply *a)

@@ -15,6 +15,7 @@
  * entry. Nobody is acknowledged before the transaction is durable. */
 
 struct sup_apply;
+struct sup_seen;
 struct sup_sketch_keeper;
 
 struct sup_apply_options {
@@ -43,6 +44,7 @@ struct sup_writer *sup_apply_writer(struct sup_apply *a); /* NULL when threadles
 const struct sup_hash_key *sup_apply_hash(const struct sup_apply *a);
 uint64_t sup_apply_node_id(const struct sup_apply *a);
 struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a); /* or NULL */
+struct sup_seen *sup_apply_seen(const struct sup_apply *a);            /* for jobs */
 
 /* --- published state: what is durable; any thread --- */
 uint64_t sup_apply_incarnation(struct sup_apply *a);

@@ -36,6 +36,7 @@ struct sup_apply {
     struct sup_sketch_change *changes; /* of records, for the sketch, when the commit succeeded */
     size_t n_changes, changes_cap;
     size_t changes_before_job;
+    struct sup_seen *seen;
     struct sup_mem *mem;
     struct sup_buf value;   /* last value read */
     struct sup_buf scratch; /* value being made */

@@ -58,7 +58,7 @@ struct sup_event_job *sup_event_job_new(const struct sup_options *config, struct
         return NULL;
     j->apply = apply;
     sup_buf_init(&j->bytes, BYTES_MAX);
-    j->rates = sup_rate_job_new();
+    j->rates = sup_rate_job_new(apply);
     j->soft = sup_soft_job_new(config, apply);
     j->log = sup_log_job_new(config);
     if (j->rates && j->soft && j->log)

@@ -2,6 +2,8 @@
 
 #include "base/array.h"
 #include "codec/keys.h"
+#include "codec/seen.h"
+#include "service/seen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,10 @@
 /* Marks outlive the minutes that they protect. */
 #define MARK_MS ((int64_t)8 * 24 * 3600 * 1000)
 #define KINDS   4
+/* Sends of mails that are no older, or from no further in the future, are marked in sets of their
+ * minute. A set goes a day later, when no send of its minute is counted any more. */
+#define SETS_BACK    ((int64_t)SUP_RATE_MINUTES)
+#define SETS_FORWARD ((int64_t)24 * 60)
 
 /* A key of CF RATES and what the job adds to it. */
 struct cell {
@@ -20,6 +26,8 @@ struct cell {
 
 struct item {
     size_t mark_at, mark_n;
+    uint64_t hash;   /* of the same bytes */
+    uint32_t minute; /* whose set has the mark; 0 = a mark of its own */
     uint32_t n;
     enum sup_rate_what what;
     bool global;
@@ -28,6 +36,7 @@ struct item {
 };
 
 struct sup_rate_job {
+    struct sup_seen *seen;
     struct sup_buf bytes; /* keys of cells, identities of items */
     struct item *items;
     size_t n, cap;
@@ -39,15 +48,17 @@ struct sup_rate_job {
     /* of the event being taken */
     const struct sup_event *event;
     uint32_t minute;
+    uint32_t set; /* the minute of the mail, if its sends are marked in a set */
     int failed;
 };
 
-struct sup_rate_job *sup_rate_job_new(void)
+struct sup_rate_job *sup_rate_job_new(struct sup_apply *apply)
 {
     struct sup_rate_job *j = calloc(1, sizeof(*j));
 
     if (!j)
         return NULL;
+    j->seen = sup_apply_seen(apply);
     sup_buf_init(&j->bytes, BYTES_MAX);
     sup_buf_init(&j->value, 256);
     j->table_n = 1024;
@@ -202,6 +213,9 @@ static int take_item(struct sup_rate_job *j, const struct sup_rate_item *item)
     it->mark_n = j->bytes.n - it->mark_at;
     if (j->bytes.failed)
         return j->bytes.failed;
+    it->minute = j->set;
+    if (it->minute > 0)
+        it->hash = sup_seen_hash(sup_slice_of(j->bytes.p + it->mark_at, it->mark_n));
     j->n++;
     return SUP_OK;
 }
@@ -214,11 +228,24 @@ static void on_item(void *arg, const struct sup_rate_item *item)
         j->failed = take_item(j, item);
 }
 
+/* By the mail's own time, which every copy of the event tells alike, whatever envelope it came in.
+ * Only of sends: they come by the million, soon after the mail; others come days later and would
+ * have old sets read for one mark. */
+static uint32_t set_of(const struct sup_event *e, int64_t now_ms)
+{
+    int64_t minute = e->mail_ms / 60000, now = now_ms / 60000;
+
+    if (e->type != SUP_EVENT_SEND || e->mail_ms == SUP_NO_TIME || minute <= 0)
+        return 0;
+    return minute > now - SETS_BACK && minute < now + SETS_FORWARD ? (uint32_t)minute : 0;
+}
+
 int sup_rate_job_take(struct sup_rate_job *j, const struct sup_event *event,
                       const struct sup_verdicts *vs, const struct sup_classify_context *ctx)
 {
     j->event = event;
     j->minute = sup_rates_minute(event, ctx);
+    j->set = set_of(event, ctx->now_ms);
     j->failed = SUP_OK;
     if (ctx->now_ms / 60000 - j->minute >= SUP_RATE_MINUTES)
         return SUP_OK;
@@ -228,20 +255,31 @@ int sup_rate_job_take(struct sup_rate_job *j, const struct sup_event *event,
 
 /* --- counting --- */
 
-static int is_marked(struct sup_rate_job *j, const struct item *it, int64_t now_ms,
-                     struct sup_txn *t, bool *yes)
+static int own_mark(struct sup_rate_job *j, const struct item *it, int64_t now_ms,
+                    struct sup_txn *t, bool *fresh)
 {
     struct sup_key k;
     uint8_t expiry[8];
 
     sup_key_dedup(&k, sup_slice_of(j->bytes.p + it->mark_at, it->mark_n));
     int rc = sup_txn_get(t, SUP_CF_DEDUP, sup_key_slice(&k), &j->value);
-    *yes = rc == SUP_OK;
+    *fresh = rc == SUP_ENOTFOUND;
     if (rc != SUP_ENOTFOUND)
         return rc;
     sup_put_be64(expiry, (uint64_t)(now_ms + MARK_MS));
     sup_txn_put(t, SUP_CF_DEDUP, sup_key_slice(&k), sup_slice_of(expiry, sizeof(expiry)));
     return SUP_OK;
+}
+
+/* Marks the item; *fresh: it was not marked. */
+static int mark(struct sup_rate_job *j, const struct item *it, int64_t now_ms, struct sup_txn *t,
+                bool *fresh, struct sup_err *err)
+{
+    int rc = SUP_ELIMIT;
+
+    if (it->minute > 0)
+        rc = sup_seen_mark(j->seen, t, it->minute, it->hash, fresh, err);
+    return rc == SUP_ELIMIT ? own_mark(j, it, now_ms, t, fresh) : rc;
 }
 
 static void count(struct sup_rate_job *j, const struct item *it)
@@ -283,13 +321,15 @@ int sup_rate_job_run(struct sup_rate_job *j, int64_t now_ms, struct sup_txn *t, 
     for (size_t i = 0; i < j->n_cells; i++)
         j->cells[i].add = (struct sup_rate_counts){0};
     for (size_t i = 0; i < j->n && rc == SUP_OK; i++) {
-        bool marked = false;
-        rc = is_marked(j, &j->items[i], now_ms, t, &marked);
+        bool fresh = false;
+        rc = mark(j, &j->items[i], now_ms, t, &fresh, err);
         if (rc != SUP_OK)
             return sup_err_set(err, rc, "cannot read a mark of the rates");
-        if (!marked)
+        if (fresh)
             count(j, &j->items[i]);
     }
+    if (rc == SUP_OK && j->n > 0)
+        rc = sup_seen_write(j->seen, t, err);
     for (size_t i = 0; i < j->n_cells && rc == SUP_OK; i++)
         rc = write_cell(j, &j->cells[i], t, err);
     return rc;

@@ -9,7 +9,8 @@
  * thread, counted on the writer's, each item once however often it is delivered. */
 struct sup_rate_job;
 
-struct sup_rate_job *sup_rate_job_new(void); /* NULL when out of memory */
+/* NULL when out of memory. apply is borrowed. */
+struct sup_rate_job *sup_rate_job_new(struct sup_apply *apply);
 void sup_rate_job_free(struct sup_rate_job *j);
 
 void sup_rate_job_reset(struct sup_rate_job *j);

@@ -259,8 +259,11 @@ static void look(struct sup_rates *r)
 
 /* --- trimming --- */
 
+/* Keys of both families begin with the minute. */
 struct trimming {
     struct sup_store *store;
+    enum sup_cf cf;
+    uint32_t before;
     size_t n;
 };
 
@@ -271,25 +274,33 @@ static int trim_run(struct sup_apply *a, struct sup_txn *txn, void *arg, struct 
 
     (void)a;
     tr->n = 0;
-    sup_put_be32(end, minute_now() - SUP_RATE_MINUTES - 60);
-    struct sup_iter *it = sup_iter_new(tr->store, NULL, SUP_CF_RATES, (struct sup_slice){NULL, 0},
+    sup_put_be32(end, tr->before);
+    struct sup_iter *it = sup_iter_new(tr->store, NULL, tr->cf, (struct sup_slice){NULL, 0},
                                        sup_slice_of(end, sizeof(end)));
     if (!it)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     for (; sup_iter_valid(it) && tr->n < TRIM_BATCH; sup_iter_next(it), tr->n++)
-        sup_txn_delete(txn, SUP_CF_RATES, sup_iter_key(it));
+        sup_txn_delete(txn, tr->cf, sup_iter_key(it));
     int rc = sup_iter_status(it, err);
     sup_iter_free(it);
     return rc;
 }
 
-static void trim(struct sup_rates *r)
+static void trim_before(struct sup_rates *r, enum sup_cf cf, uint32_t before)
 {
-    struct trimming tr = {.store = r->store, .n = TRIM_BATCH};
+    struct trimming tr = {.store = r->store, .cf = cf, .before = before, .n = TRIM_BATCH};
 
     while (tr.n == TRIM_BATCH && !sup_stop_is_set(&r->stop) &&
            sup_apply_run(r->apply, trim_run, &tr, NULL) == SUP_OK)
         ;
+}
+
+static void trim(struct sup_rates *r)
+{
+    uint32_t past = minute_now() - SUP_RATE_MINUTES;
+
+    trim_before(r, SUP_CF_RATES, past - 60);
+    trim_before(r, SUP_CF_SEEN, past - 24 * 60); /* behind what rate_job still marks there */
 }
 
 static void trim_others(struct sup_rates *r)
