@@ -82,13 +82,17 @@ const struct sup_command sup_commands[] = {
      "  2 wrong usage\n\n"
      "Example:\n  supsync reconcile --dry-run\n",
      sup_cmd_reconcile},
-    {"report", "[--last|--id ID] [--format F]", "what a reconciliation found and did",
+    {"report", "[--last|--id ID|--all-regions] [--format F]", "what a reconciliation found and did",
      "Options:\n"
      "  --last               the newest one (default)\n"
      "  --id ID              that one\n"
-     "  --format F           text, json, csv (differences) or html (one page)\n" COMMON "\n"
+     "  --all-regions        every Region of the mesh, as its agent says now; one that does not\n"
+     "                       answer within 3 s is unknown, with what it last said\n"
+     "  --format F           text, json, csv (differences, or Regions) or html (one page)\n" COMMON
+     "\n"
      "Exit status:\n  0 printed, 3 no such report or no agent, 2 wrong usage\n\n"
-     "Example:\n  supsync report --format html > report.html\n",
+     "Examples:\n  supsync report --format html > report.html\n"
+     "  supsync report --all-regions\n",
      sup_cmd_report},
     {"fuse", "show|confirm|decline", "the fuse against mass changes of the SES list",
      "When more entries vanish from the list than ses.fuse allows, nothing follows from that "

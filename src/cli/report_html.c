@@ -9,17 +9,17 @@
 
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-    "<title>supsync report</title><style>\n"
+    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<style>\n"
     "body{font:16px/1.45 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem;"
     "color:#111;background:#fff}\n"
     "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem "
     ".5rem;border-bottom:1px solid #ddd;vertical-align:top;overflow-wrap:anywhere}\n"
-    ".yes{color:#06702c}.no{color:#a30000}.scroll{overflow-x:auto}\n"
-    "svg{width:100%;height:auto}@media print{body{font-size:10pt;max-width:none}"
-    "a{color:inherit}tr{break-inside:avoid}}\n</style></head><body>\n";
+    ".yes{color:#06702c}.no{color:#a30000}.unknown{color:#7a4b00}.scroll{overflow-x:auto}\n"
+    "svg{width:100%;height:auto}@media "
+    "print{body{font-size:10pt;max-width:none}.scroll{overflow:visible}"
+    "a{color:inherit}tr{break-inside:avoid}}\n</style>\n<title>";
 
-static void put(const char *s)
+void sup_html_put(const char *s)
 {
     for (; *s != '\0'; s++) {
         switch (*s) {
@@ -41,12 +41,24 @@ static void put(const char *s)
     }
 }
 
-static void put_row(const char *name, const char *value)
+void sup_html_begin(const char *title)
+{
+    fputs(head, stdout);
+    sup_html_put(title);
+    fputs("</title></head><body>\n", stdout);
+}
+
+void sup_html_end(void)
+{
+    fputs("</body></html>\n", stdout);
+}
+
+void sup_html_row(const char *name, const char *value)
 {
     fputs("<tr><th scope=\"row\">", stdout);
-    put(name);
+    sup_html_put(name);
     fputs("</th><td>", stdout);
-    put(value);
+    sup_html_put(value);
     fputs("</td></tr>\n", stdout);
 }
 
@@ -58,7 +70,7 @@ static void put_numbers(const json_t *r, const char *group)
     json_object_foreach(json_object_get(r, group), key, v)
     {
         snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-        put_row(key, text);
+        sup_html_row(key, text);
     }
 }
 
@@ -73,8 +85,7 @@ static json_int_t drift(const json_t *run)
     return sum;
 }
 
-/* Differences found by the last runs, oldest at the left. */
-static void put_plot(const json_t *history)
+void sup_html_plot(const json_t *history)
 {
     size_t n = json_array_size(history);
     json_int_t top = 1;
@@ -96,10 +107,10 @@ static void put_plot(const json_t *history)
         printf("%.1f,%.1f ", (double)i * PLOT_W / (double)(n - 1), (PLOT_H - 4) * (1 - share) + 2);
     }
     printf("\"/>\n<text x=\"2\" y=\"%d\" font-size=\"12\">", PLOT_H + 15);
-    put(sup_cli_text(json_array_get(history, n - 1), "started", ""));
+    sup_html_put(sup_cli_text(json_array_get(history, n - 1), "started", ""));
     printf("</text><text x=\"%d\" y=\"%d\" font-size=\"12\" text-anchor=\"end\">", PLOT_W - 2,
            PLOT_H + 15);
-    put(sup_cli_text(json_array_get(history, 0), "started", ""));
+    sup_html_put(sup_cli_text(json_array_get(history, 0), "started", ""));
     printf("</text><text x=\"2\" y=\"14\" font-size=\"12\">%" JSON_INTEGER_FORMAT "</text></svg>\n",
            top);
 }
@@ -121,7 +132,7 @@ static void put_differences(const json_t *r)
         fputs("<tr>", stdout);
         for (size_t c = 0; c < n; c++) {
             fputs("<td>", stdout);
-            put(sup_cli_text(d, columns[c], ""));
+            sup_html_put(sup_cli_text(d, columns[c], ""));
             fputs("</td>", stdout);
         }
         fputs("</tr>\n", stdout);
@@ -133,26 +144,26 @@ void sup_report_put_html(const json_t *r, const json_t *history)
 {
     bool converged = json_is_true(json_object_get(r, "converged"));
 
-    fputs(head, stdout);
+    sup_html_begin("supsync report");
     fputs("<h1>SES suppression list, ", stdout);
-    put(sup_cli_text(r, "region", "?"));
+    sup_html_put(sup_cli_text(r, "region", "?"));
     printf("</h1>\n<p class=\"%s\"><strong>converged: %s</strong></p>\n<table>\n",
            converged ? "yes" : "no", converged ? "yes" : "no");
-    put_row("report", sup_cli_text(r, "id", ""));
-    put_row("mode", sup_cli_text(r, "mode", ""));
-    put_row("started", sup_cli_text(r, "started", ""));
-    put_row("finished", sup_cli_text(r, "finished", ""));
-    put_row("next run", sup_cli_text(r, "next_run", ""));
-    put_row("fuse", sup_cli_text(r, "fuse", ""));
+    sup_html_row("report", sup_cli_text(r, "id", ""));
+    sup_html_row("mode", sup_cli_text(r, "mode", ""));
+    sup_html_row("started", sup_cli_text(r, "started", ""));
+    sup_html_row("finished", sup_cli_text(r, "finished", ""));
+    sup_html_row("next run", sup_cli_text(r, "next_run", ""));
+    sup_html_row("fuse", sup_cli_text(r, "fuse", ""));
     if (sup_cli_text(r, "error", NULL) != NULL)
-        put_row("error", sup_cli_text(r, "error", ""));
+        sup_html_row("error", sup_cli_text(r, "error", ""));
     fputs("</table>\n<h2>Counts</h2>\n<table>\n", stdout);
     put_numbers(r, "counts");
     fputs("</table>\n<h2>API calls</h2>\n<table>\n", stdout);
     put_numbers(r, "api_calls");
     fputs("</table>\n", stdout);
-    put_plot(history);
+    sup_html_plot(history);
     if (json_array_size(json_object_get(r, "differences")) > 0)
         put_differences(r);
-    fputs("</body></html>\n", stdout);
+    sup_html_end();
 }

@@ -100,7 +100,7 @@ void sup_report_put_text(struct sup_cli *cli, const json_t *r)
         printf("  and %zu more: see supsync report --format csv\n", n - SHOWN);
 }
 
-static void put_field(const char *s)
+void sup_csv_put(const char *s)
 {
     if (strpbrk(s, ",\"\r\n") == NULL) {
         fputs(s, stdout);
@@ -131,7 +131,7 @@ void sup_report_put_csv(const json_t *report)
         for (size_t c = 0; c < n; c++) {
             if (c > 0)
                 putchar(',');
-            put_field(sup_cli_text(d, columns[c], ""));
+            sup_csv_put(sup_cli_text(d, columns[c], ""));
         }
         fputs("\r\n", stdout);
     }

@@ -17,6 +17,8 @@ const char *sup_frame_type_name(unsigned type)
         [SUP_FRAME_PULL] = "PULL",
         [SUP_FRAME_MUTATIONS] = "MUTATIONS",
         [SUP_FRAME_ACK] = "ACK",
+        [SUP_FRAME_SUMMARY_ASK] = "SUMMARY_ASK",
+        [SUP_FRAME_SUMMARY] = "SUMMARY",
         [SUP_FRAME_REPAIR_ASK] = "REPAIR_ASK",
         [SUP_FRAME_REPAIR_SYMBOLS] = "REPAIR_SYMBOLS",
         [SUP_FRAME_REPAIR_SUMS] = "REPAIR_SUMS",
@@ -24,6 +26,13 @@ const char *sup_frame_type_name(unsigned type)
         [SUP_FRAME_REPAIR_RECORDS] = "REPAIR_RECORDS",
     };
     return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "unknown";
+}
+
+uint16_t sup_frame_type_flags(unsigned type)
+{
+    bool later = type == SUP_FRAME_SUMMARY_ASK || type == SUP_FRAME_SUMMARY;
+
+    return later ? SUP_FRAME_SKIPPABLE : 0;
 }
 
 /* type_and_flags: the four bytes of the header. The length needs no part in it: a wrong one leaves

@@ -32,6 +32,8 @@ enum sup_frame_type {
     SUP_FRAME_PULL = 5,
     SUP_FRAME_MUTATIONS = 6,
     SUP_FRAME_ACK = 7,
+    SUP_FRAME_SUMMARY_ASK = 8,
+    SUP_FRAME_SUMMARY = 9,
     SUP_FRAME_REPAIR_ASK = 16,
     SUP_FRAME_REPAIR_SYMBOLS = 17,
     SUP_FRAME_REPAIR_SUMS = 18,
@@ -39,6 +41,9 @@ enum sup_frame_type {
     SUP_FRAME_REPAIR_RECORDS = 20
 };
 const char *sup_frame_type_name(unsigned type); /* "HELLO" …, "unknown" */
+/* The flags that frames of that type are sent with: SUP_FRAME_SKIPPABLE for those that version 1
+ * got later, so that a reader from before them goes on. */
+uint16_t sup_frame_type_flags(unsigned type);
 
 struct sup_frame {
     uint16_t type;

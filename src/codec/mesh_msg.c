@@ -1,6 +1,7 @@
 #include "codec/mesh_msg.h"
 
 #include "codec/mesh_repair_pb.h"
+#include "codec/mesh_summary_pb.h"
 #include "codec/pb_arena.h"
 #include "codec/value.h"
 #include "mesh.pb-c.h"
@@ -245,6 +246,9 @@ int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, 
         return encode_pull(msg, &m->arena, out, err);
     case SUP_FRAME_MUTATIONS:
         return encode_mutations(&msg->u.mutations, &m->arena, out, err);
+    case SUP_FRAME_SUMMARY_ASK:
+    case SUP_FRAME_SUMMARY:
+        return sup_mesh_summary_encode(msg->type, &msg->u.summary, out, err);
     case SUP_FRAME_REPAIR_ASK:
     case SUP_FRAME_REPAIR_SYMBOLS:
     case SUP_FRAME_REPAIR_SUMS:
@@ -408,6 +412,10 @@ static int decode_into(ProtobufCMessage *pb, struct sup_pb_arena *a, struct sup_
     }
     case SUP_FRAME_MUTATIONS:
         return decode_mutations((Supsync__Mesh__Mutations *)pb, a, &out->u.mutations, err);
+    case SUP_FRAME_SUMMARY_ASK:
+    case SUP_FRAME_SUMMARY:
+        sup_mesh_summary_decode(out->type, pb, &out->u.summary);
+        return SUP_OK;
     case SUP_FRAME_REPAIR_ASK:
     case SUP_FRAME_REPAIR_SYMBOLS:
     case SUP_FRAME_REPAIR_SUMS:
@@ -435,6 +443,10 @@ static const ProtobufCMessageDescriptor *descriptor(unsigned type)
         return &supsync__mesh__ack__descriptor;
     case SUP_FRAME_MUTATIONS:
         return &supsync__mesh__mutations__descriptor;
+    case SUP_FRAME_SUMMARY_ASK:
+        return &supsync__mesh__summary_ask__descriptor;
+    case SUP_FRAME_SUMMARY:
+        return &supsync__mesh__summary__descriptor;
     default:
         return sup_mesh_repair_descriptor(type);
     }

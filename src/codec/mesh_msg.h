@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "codec/frame.h"
 #include "codec/mesh_repair.h"
+#include "codec/mesh_summary.h"
 #include "model/decision.h"
 #include "model/vv.h"
 
@@ -87,6 +88,7 @@ struct sup_mesh_msg {
         struct sup_heartbeat heartbeat;
         struct sup_pull pull; /* PULL, ACK */
         struct sup_mutations mutations;
+        struct sup_summary summary;   /* SUMMARY_ASK (its id only) and SUMMARY */
         struct sup_repair_msg repair; /* REPAIR_… */
     } u;
 };

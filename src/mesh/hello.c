@@ -23,7 +23,8 @@ int sup_mesh_frame(const struct sup_mesh_msg *msg, struct sup_buf *frame, struct
     sup_buf_init(&body, SUP_FRAME_BODY_MAX);
     int rc = sup_mesh_msg_encode(msg, mem, &body, err);
     if (rc == SUP_OK)
-        rc = sup_frame_encode((uint16_t)msg->type, 0, sup_buf_slice(&body), frame);
+        rc = sup_frame_encode((uint16_t)msg->type, sup_frame_type_flags(msg->type),
+                              sup_buf_slice(&body), frame);
     if (rc == SUP_ENOMEM || rc == SUP_ELIMIT)
         (void)sup_err_set(err, rc, "%s does not fit a frame", sup_frame_type_name(msg->type));
     sup_buf_fini(&body);

@@ -141,8 +141,8 @@ static int encode(struct sup_session *s, const struct sup_mesh_msg *msg, struct 
     sup_buf_reset(&s->body);
     int rc = sup_mesh_msg_encode(msg, s->encode_mem, &s->body, NULL);
     if (rc == SUP_OK)
-        rc = sup_frame_encode_bulk(s->encoder, (uint16_t)msg->type, 0, sup_buf_slice(&s->body),
-                                   frame);
+        rc = sup_frame_encode_bulk(s->encoder, (uint16_t)msg->type, sup_frame_type_flags(msg->type),
+                                   sup_buf_slice(&s->body), frame);
     pthread_mutex_unlock(&s->encode_mutex);
     return rc;
 }
@@ -273,6 +273,8 @@ static int dispatch(struct sup_session *s, const struct sup_frame *frame, struct
     case SUP_FRAME_PULL:
     case SUP_FRAME_MUTATIONS:
     case SUP_FRAME_ACK:
+    case SUP_FRAME_SUMMARY_ASK:
+    case SUP_FRAME_SUMMARY:
     case SUP_FRAME_REPAIR_ASK:
     case SUP_FRAME_REPAIR_SYMBOLS:
     case SUP_FRAME_REPAIR_SUMS:

@@ -55,16 +55,17 @@ int sup_session_open_accepted(struct sup_link *link, const struct sup_session_lo
  * sup_session_stats for the newest. */
 const struct sup_hello *sup_session_peer(const struct sup_session *s);
 
-/* Sends PULL, MUTATIONS (compressed), ACK, BYE or one of repair's as sup_link_send does. Any
- * thread. */
+/* Sends PULL, MUTATIONS (compressed), ACK, BYE, a summary's or one of repair's as sup_link_send
+ * does. Any thread. */
 int sup_session_send(struct sup_session *s, const struct sup_mesh_msg *msg, int64_t timeout_ms);
 /* As sup_link_post: never blocks, so a writer's completion may call it. Not for MUTATIONS. */
 int sup_session_post(struct sup_session *s, const struct sup_mesh_msg *msg);
 
-/* The next message that is the owner's business: PULL, MUTATIONS, ACK, and repair's. Heartbeats are
- * taken in, unknown skippable frames skipped. One thread at a time. mem holds what out points to,
- * so a message outlives the session if its mem does. SUP_ETIMEDOUT: nothing came; the session
- * stands. Other codes: it is over; err says why (SUP_ECLOSED also for the peer's BYE). */
+/* The next message that is the owner's business: PULL, MUTATIONS, ACK, summaries, repair's.
+ * Heartbeats are taken in, unknown skippable frames skipped. One thread at a time. mem holds what
+ * out points to, so a message outlives the session if its mem does. SUP_ETIMEDOUT: nothing came;
+ * the session stands. Other codes: it is over; err says why (SUP_ECLOSED also for the peer's BYE).
+ */
 int sup_session_recv(struct sup_session *s, int64_t timeout_ms, struct sup_mesh_mem *mem,
                      struct sup_mesh_msg *out, struct sup_err *err);
 

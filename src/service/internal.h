@@ -14,6 +14,8 @@
 #include "service/sources.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 /* What stands behind the facade; for service's own files. Parts are NULL where the configuration
  * leaves them out. */
 struct sup_service {
@@ -32,7 +34,11 @@ struct sup_service {
     struct sup_housekeeper *housekeeper;
     char (*peer_regions)[64]; /* of each configured peer */
     int64_t started_ms;
+    atomic_bool started; /* all parts are there: peers may be answered */
 };
+
+/* In regions.c: for sup_replicator_options.summary; arg is the service. */
+bool sup_service_summary(void *arg, struct sup_summary *out);
 
 /* The Region of a node: its name up to a '/'. */
 void sup_region_of_node(const char *node, char *out, size_t n);

@@ -286,6 +286,17 @@ bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out)
     return ok;
 }
 
+bool sup_reconciler_last(struct sup_reconciler *rc, struct sup_report *out)
+{
+    bool any;
+
+    pthread_mutex_lock(&rc->mutex);
+    *out = rc->last;
+    any = rc->last.id[0] != '\0';
+    pthread_mutex_unlock(&rc->mutex);
+    return any;
+}
+
 /* --- for HTTP --- */
 
 int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPORT_ID_MAX + 1],

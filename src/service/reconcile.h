@@ -36,6 +36,9 @@ bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms);
 /* Fills out->last_scan_ms, adds problems; false: differences remain that nobody works on. */
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out);
 
+/* The last finished run that was no dry run; false: none yet. */
+bool sup_reconciler_last(struct sup_reconciler *rc, struct sup_report *out);
+
 /* --- for HTTP; any thread --- */
 
 /* Runs (after the run under way, if any) and waits for the end; id is the report's. SUP_ECLOSED:

@@ -56,6 +56,7 @@ static int peers_init(struct sup_replicator *r, struct sup_err *err)
         p->level_mono_ms = -1;
         p->contact_wall_ms = SUP_NO_TIME;
         p->rtt_ms = -1;
+        p->summary_wall_ms = SUP_NO_TIME;
         pthread_mutex_init(&p->mutex, NULL);
         sup_cond_init(&p->cond);
         r->n_peers++;

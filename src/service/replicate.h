@@ -1,6 +1,7 @@
 #ifndef SUP_SERVICE_REPLICATE_H
 #define SUP_SERVICE_REPLICATE_H
 
+#include "codec/mesh_summary.h"
 #include "service/apply.h"
 #include "service/options.h"
 #include "service/service.h"
@@ -15,6 +16,10 @@ struct sup_replicator_options {
     const struct sup_options *config;
     struct sup_apply *apply;
     struct sup_store *store;
+    /* How this node's Region is, for peers that ask. False: it cannot tell yet. Any thread. NULL is
+     * fine. */
+    bool (*summary)(void *arg, struct sup_summary *out);
+    void *arg;
 };
 
 /* Loads the TLS files, listens, starts to dial; after a restart waits, at most 1.5 s, until the
@@ -31,6 +36,20 @@ void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, boo
 
 /* Seconds since this node last knew all that the i-th configured peer knew; negative: never did. */
 double sup_replicator_age_s(struct sup_replicator *r, size_t i);
+
+/* What a peer says of its Region. */
+struct sup_peer_summary {
+    const char *name; /* lives as long as the replicator */
+    bool connected;
+    bool answered;    /* this time */
+    int64_t heard_ms; /* when summary came, now or earlier; SUP_NO_TIME = never */
+    struct sup_summary summary;
+    char error[128]; /* why it is not connected; may be empty */
+};
+/* Asks all peers that are connected and waits for their answers, at most wait_ms. out: as many as
+ * there are configured peers, at most max, in their order. Returns how many. Any thread. */
+size_t sup_replicator_summaries(struct sup_replicator *r, int64_t wait_ms,
+                                struct sup_peer_summary *out, size_t max);
 
 /* The name of a node that this one ever met, or NULL. Lives as long as the replicator. */
 const char *sup_replicator_node_name(struct sup_replicator *r, uint64_t node_id);

@@ -7,6 +7,8 @@
 #include "service/replicate.h"
 #include "service/replicate_repair.h"
 
+#include <stdatomic.h>
+
 /* Shared by replicate*.c only. */
 
 struct sup_peer {
@@ -32,6 +34,8 @@ struct sup_peer {
     uint64_t incarnation;
     double clock_offset_ms, rtt_ms;
     uint64_t bytes_in, bytes_out, sessions, refusals, quarantined;
+    struct sup_summary summary; /* the last answer; its id that of the ask */
+    int64_t summary_wall_ms;    /* when it came; SUP_NO_TIME = never */
     char last_error[128];
 };
 
@@ -51,7 +55,8 @@ struct sup_replicator {
     pthread_mutex_t core_mutex; /* all below; taken before a peer's mutex, never behind it */
     struct sup_replica *core;
     struct sup_replica_self self;
-    uint64_t sessions; /* numbers given out */
+    uint64_t sessions;         /* numbers given out */
+    atomic_uint_fast64_t asks; /* of summaries so far: their ids. Any thread */
 };
 
 /* What of a step's actions is the caller's: it is the one who can block, or who has what the event
@@ -81,6 +86,12 @@ void sup_peer_stop(struct sup_peer *p);
 void sup_peer_nudge(struct sup_peer *p);
 /* Loads what is stored of the peer. */
 int sup_peer_load(struct sup_peer *p, struct sup_err *err);
+
+/* replicate_summary.c. The pull thread's; p->session is there. */
+void sup_peer_ask_summary(struct sup_peer *p);
+void sup_peer_take_summary(struct sup_peer *p, const struct sup_summary *s);
+/* Answers an ask; any thread of the session. */
+void sup_replicator_answer_summary(struct sup_replicator *r, struct sup_session *s, uint64_t id);
 
 /* replicate_serve.c; runs on a thread of the mesh server. arg is the replicator. */
 void sup_replicator_serve(void *arg, struct sup_session *s);

@@ -279,6 +279,8 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
             rc = take_mutations(p, &mem, &msg->u.mutations);
         } else if (rc == SUP_OK && sup_peer_repair_is(msg->type)) {
             rc = sup_peer_repair_message(&p->repair, msg, &mem, err);
+        } else if (rc == SUP_OK && msg->type == SUP_FRAME_SUMMARY) {
+            sup_peer_take_summary(p, &msg->u.summary);
         } else if (rc == SUP_OK) {
             rc = sup_err_set(err, SUP_EINPUT, "unexpected message from a peer that is pulled from");
             sup_session_close(p->session, SUP_REFUSED_PROTOCOL, "unexpected message");
@@ -311,6 +313,7 @@ static void detach(struct sup_peer *p)
         sup_cond_wait_ms(&p->cond, &p->mutex, -1);
     s = p->session;
     p->session = NULL;
+    pthread_cond_broadcast(&p->cond); /* nobody need wait for its answers */
     pthread_mutex_unlock(&p->mutex);
     sup_session_close(s, SUP_REFUSED_STOPPING, "");
     sup_session_free(s);
@@ -341,6 +344,7 @@ static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
     struct sup_replica_orders orders;
 
     sup_replicator_step(p->r, &e, &orders);
+    sup_peer_ask_summary(p);
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 

@@ -58,6 +58,8 @@ static void take_message(struct serving *v, const struct sup_mesh_msg *msg)
         e.cost = msg->u.pull.credit;
         step(v, &e, &orders);
         wake_sender(v, orders.close);
+    } else if (msg->type == SUP_FRAME_SUMMARY_ASK) {
+        sup_replicator_answer_summary(v->r, v->session, msg->u.summary.id);
     } else if (v->repair && sup_peer_repair_is(msg->type) &&
                sup_repair_serve_message(v->repair, msg) == SUP_OK) {
         wake_sender(v, false);

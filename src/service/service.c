@@ -107,8 +107,11 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
 {
     struct sup_ses_worker_options ses = {
         .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
-    struct sup_replicator_options mesh = {
-        .config = s->config, .apply = s->apply, .store = s->store};
+    struct sup_replicator_options mesh = {.config = s->config,
+                                          .apply = s->apply,
+                                          .store = s->store,
+                                          .summary = sup_service_summary,
+                                          .arg = s};
     struct sup_ingest_options ingest = {.config = s->config, .aws = s->aws, .apply = s->apply};
     struct sup_importer_options importer = {
         .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
@@ -174,6 +177,7 @@ int sup_service_start(const struct sup_options *options, struct sup_service **ou
         sup_service_free(s);
         return rc;
     }
+    atomic_store(&s->started, true);
     sup_log_info("service", "started", SUP_S("node", options->node),
                  SUP_S("region", options->region), SUP_U("node_id", sup_apply_node_id(s->apply)),
                  SUP_U("incarnation", sup_apply_incarnation(s->apply)));

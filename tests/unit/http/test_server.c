@@ -114,6 +114,8 @@ static const struct {
     {"GET", "/metrics", "", NULL, 200, "# TYPE supsync_http_answers_total counter"},
     {"GET", "/v1/status", "", NULL, 200, "\"node\":\"eu-west-1/b\""},
     {"GET", "/v1/status?x=1", "", NULL, 400, "unknown query parameter: this route takes none"},
+    {"GET", "/v1/regions", "", NULL, 200, "\"unknown\":1,"},
+    {"GET", "/v1/regions?all", "", NULL, 400, "unknown query parameter"},
     {"GET", "/", "", NULL, 404, "no such route"},
     {"GET", "/v1", "", NULL, 404, "no such route"},
     {"GET", "/v1/addresses/", "", NULL, 404, "no such route"},
