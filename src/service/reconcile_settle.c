@@ -16,21 +16,26 @@
 #define BATCH_MAX  512
 #define VALUE_MAX  (64U << 10)
 
-/* Entries that were queued up to until_ms, and failures among them. */
-static uint64_t waiting(struct sup_reconciler *rc, int64_t until_ms, uint64_t *attempts)
+/* Entries that were queued up to until_ms; *hopeless: those among them that failed and are not
+ * tried again as long as the run would wait. */
+static uint64_t waiting(struct sup_reconciler *rc, int64_t until_ms, uint64_t *hopeless)
 {
     struct sup_slice open = {NULL, 0};
     struct sup_iter *it = sup_iter_new(rc->opts.store, NULL, SUP_CF_OUTBOX, open, open);
+    int64_t soon_ms = sup_wall_ms() + STUCK_MS;
     uint64_t n = 0;
 
-    *attempts = 0;
+    *hopeless = 0;
     for (; it && sup_iter_valid(it); sup_iter_next(it)) {
         struct sup_outbox_entry e = {0};
+        struct sup_slice key;
+        int64_t due_ms = 0;
         if (sup_outbox_entry_decode(sup_iter_value(it), &e, NULL) != SUP_OK ||
             e.queued_ms > until_ms)
             continue;
         n++;
-        *attempts += e.attempts;
+        *hopeless += e.attempts > 0 && sup_key_timed_parse(sup_iter_key(it), &due_ms, &key) &&
+                     due_ms > soon_ms;
     }
     sup_iter_free(it);
     return n;
@@ -43,14 +48,16 @@ static bool wait_for_outbox(struct sup_reconciler *rc)
     int64_t end = sup_mono_ms() + LONGEST_MS;
     int64_t moved = sup_mono_ms();
     int64_t poll = POLL_MIN_MS;
-    uint64_t attempts = 0;
+    uint64_t hopeless = 0;
     uint64_t last = UINT64_MAX;
 
     for (;;) {
-        uint64_t n = waiting(rc, until_ms, &attempts);
+        uint64_t n = waiting(rc, until_ms, &hopeless);
         int64_t now = sup_mono_ms();
         if (n == 0)
             return true;
+        if (n == hopeless)
+            return false;
         if (n < last) {
             last = n;
             moved = now;
