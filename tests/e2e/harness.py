@@ -11,9 +11,12 @@ process id. Nothing sleeps in place of a condition: wait_for polls until a deadl
             agent.cli("status")
 """
 
+import concurrent.futures
+import fcntl
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -51,18 +54,28 @@ def wait_for(condition, what, timeout=None, every=0.02):
         time.sleep(every)
 
 
-_reserved = set()
+_reserved = {}  # port: its lock
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 that was free a moment ago, and not given out before."""
+    """A TCP port of 127.0.0.1 that was free a moment ago, and that no other process which asked here
+    has: it is locked until this process ends. Below the range that connections take theirs from."""
+    directory = os.path.join(tempfile.gettempdir(), "supsync-e2e-ports")
+    os.makedirs(directory, exist_ok=True)
     while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _reserved:
-            _reserved.add(port)
-            return port
+        port = random.randrange(15000, 32000)
+        if port in _reserved:
+            continue
+        lock = open(os.path.join(directory, str(port)), "ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _reserved[port] = lock
+        return port
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -430,5 +443,41 @@ class TestCase(unittest.TestCase):
         return agents
 
 
+def _each(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _each(test)
+        else:
+            yield test
+
+
 def main():
     unittest.main(verbosity=2)
+
+
+def main_parallel(jobs=4):
+    """Runs the tests of the calling file: those named on the command line as unittest does, else all,
+    several at a time, each in a process of its own. For tests that mostly wait: for a rate, an
+    interval, a job. SUPSYNC_E2E_JOBS overrides jobs."""
+    if len(sys.argv) > 1:
+        unittest.main(verbosity=2)
+    module = sys.modules["__main__"]
+    names = [test.id().split(".", 1)[1] for test in _each(unittest.defaultTestLoader.loadTestsFromModule(module))]
+    failed = []
+
+    def run(name):
+        begin = time.monotonic()
+        done = subprocess.run([sys.executable, "-W", "ignore", module.__file__, name],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return name, done, time.monotonic() - begin
+
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("SUPSYNC_E2E_JOBS", jobs))) as pool:
+        for name, done, seconds in pool.map(run, names):
+            skipped = re.search(r"skipped '?(.*?)'?$", done.stderr, re.MULTILINE)
+            outcome = "ok" if done.returncode == 0 else "FAILED"
+            print("%-90s %s %.1f s" % (name, "skipped: " + skipped.group(1) if skipped else outcome, seconds), flush=True)
+            if done.returncode != 0:
+                failed.append(name)
+                print(done.stdout + done.stderr, flush=True)
+    print("%d tests, %d failed%s" % (len(names), len(failed), ": " + ", ".join(failed) if failed else ""))
+    sys.exit(1 if failed else 0)

@@ -26,7 +26,7 @@ class Case(harness.TestCase):
         agent.config["ses"].update({"scan_interval": "6h", "absence_interval": "1s"})
         agent.config["ses"].update(ses)
         agent.start()
-        harness.wait_for(lambda: agent.status()["last_scan"], "the scan at start")
+        agent.cli("reconcile")  # at once, and it stands for the scan at start
         return sim, agent
 
     def three(self, **ses):
@@ -37,7 +37,7 @@ class Case(harness.TestCase):
             agent.config["ses"].update(ses)
             agent.start()
         for agent in agents:
-            harness.wait_for(lambda a=agent: a.status()["last_scan"], "the scan at start", timeout=60)
+            agent.cli("reconcile")
         return sim, agents
 
     def reconcile(self, agent, *arguments, status=None):
@@ -618,4 +618,4 @@ class Coverage(Case):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    harness.main_parallel()
