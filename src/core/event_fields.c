@@ -91,7 +91,7 @@ static int take_recipient_text(struct sup_json_target *t, struct sup_json_value 
     if (v->type != SUP_JSON_STRING)
         return sup_json_bind_mismatch(t, v, "a list of strings");
     int rc = add_recipient(t, &r);
-    if (rc == SUP_OK)
+    if (rc == SUP_OK && r != NULL)
         r->address = sup_json_string(v);
     return rc;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "base/thread.h"
 #include "mesh/session_impl.h"
 
@@ -30,7 +31,7 @@ static void note_error(struct sup_mesh_client *c, int code, const char *reason)
 {
     pthread_mutex_lock(&c->mutex);
     if (code != SUP_OK && *reason != '\0')
-        (void)snprintf(c->status.last_error, sizeof(c->status.last_error), "%s", reason);
+        (void)sup_text_copy(c->status.last_error, sizeof(c->status.last_error), reason);
     if (code == SUP_EAUTH || code == SUP_EVERSION || code == SUP_EINPUT)
         c->status.refusals++;
     pthread_mutex_unlock(&c->mutex);

@@ -124,7 +124,7 @@ static int tls_config(const struct sup_mesh_tls *tls, nng_tls_mode mode, const c
 
 int sup_stream_tls_check(const struct sup_mesh_tls *tls, struct sup_err *err)
 {
-    nng_tls_config *cfg;
+    nng_tls_config *cfg = NULL;
     int rc = tls_config(tls, NNG_TLS_MODE_SERVER, NULL, &cfg, err);
 
     if (rc == SUP_OK)
