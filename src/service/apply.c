@@ -35,7 +35,7 @@ static int batch_begin(void *arg, struct sup_txn *t, struct sup_err *err)
     (void)err;
     a->batch_ms = a->opts.wall_ms();
     state_copy(&a->before_batch, &a->now);
-    a->outbox_touched = false;
+    a->outbox_low = INT64_MAX;
     a->n_changes = 0;
     return SUP_OK;
 }
@@ -84,6 +84,14 @@ static void publish(struct sup_apply *a)
     pthread_mutex_unlock(&a->mutex);
 }
 
+static void lower(_Atomic int64_t *to, int64_t value)
+{
+    int64_t now = atomic_load(to);
+
+    while (value < now && !atomic_compare_exchange_weak(to, &now, value))
+        ;
+}
+
 static void batch_committed(void *arg, int code)
 {
     struct sup_apply *a = arg;
@@ -97,7 +105,10 @@ static void batch_committed(void *arg, int code)
     if (a->n_changes > 0)
         sup_sketch_keeper_changed(a->opts.keeper, a->changes, a->n_changes);
     publish(a);
-    if (a->outbox_touched && a->opts.outbox_changed)
+    if (a->outbox_low == INT64_MAX)
+        return;
+    lower(&a->outbox_since, a->outbox_low);
+    if (a->opts.outbox_changed)
         a->opts.outbox_changed(a->opts.arg);
 }
 
@@ -198,6 +209,8 @@ static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts
     a->node_id = sup_store_node_id(opts->store);
     a->mem = sup_mem_new();
     a->seen = sup_seen_new();
+    a->outbox_low = INT64_MAX;
+    a->outbox_since = INT64_MAX;
     sup_buf_init(&a->value, VALUE_MAX);
     sup_buf_init(&a->scratch, VALUE_MAX);
     sup_buf_init(&a->encoded, VALUE_MAX);
@@ -446,7 +459,13 @@ int64_t sup_apply_now_ms(const struct sup_apply *a)
     return a->batch_ms;
 }
 
-void sup_apply_touch_outbox(struct sup_apply *a)
+void sup_apply_touch_outbox(struct sup_apply *a, int64_t due_ms)
 {
-    a->outbox_touched = true;
+    if (due_ms < a->outbox_low)
+        a->outbox_low = due_ms;
+}
+
+int64_t sup_apply_outbox_low(struct sup_apply *a)
+{
+    return atomic_exchange(&a->outbox_since, INT64_MAX);
 }

@@ -57,6 +57,9 @@ void sup_apply_floor(struct sup_apply *a, struct sup_vv *out);
 uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms);
 /* The present value for `seen`. */
 uint64_t sup_apply_version(struct sup_apply *a);
+/* The earliest due time of outbox entries made since the last call; INT64_MAX: there are none. What
+ * is due before it was looked at before. */
+int64_t sup_apply_outbox_low(struct sup_apply *a);
 /* Wakes every sup_apply_wait, for shutdown. */
 void sup_apply_wake(struct sup_apply *a);
 

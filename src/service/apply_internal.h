@@ -32,7 +32,8 @@ struct sup_apply {
     struct sup_vv written; /* what the store's version vector entries say */
     struct sup_vv written_floor;
     int64_t batch_ms;
-    bool outbox_touched;
+    int64_t outbox_low; /* earliest due time this batch put into the outbox; INT64_MAX: none */
+    _Atomic int64_t outbox_since;      /* the same of batches since somebody asked */
     struct sup_sketch_change *changes; /* of records, for the sketch, when the commit succeeded */
     size_t n_changes, changes_cap;
     size_t changes_before_job;

@@ -54,7 +54,7 @@ static int put_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice k
     if (a->scratch.failed)
         return sup_err_set(err, a->scratch.failed, "outbox entry is too large");
     sup_txn_put(t, SUP_CF_OUTBOX, sup_key_slice(&k), sup_buf_slice(&a->scratch));
-    sup_apply_touch_outbox(a);
+    sup_apply_touch_outbox(a, due_ms);
     return SUP_OK;
 }
 

@@ -88,7 +88,7 @@ int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
                         const struct sup_reconcile_rules *rules, const char *region, bool write,
                         struct sup_reconcile_plan *done, struct sup_err *err);
 
-/* Marks that this batch changed the outbox, so that the worker is woken. */
-void sup_apply_touch_outbox(struct sup_apply *a);
+/* Marks that this batch put an entry into the outbox, so that the worker is woken. */
+void sup_apply_touch_outbox(struct sup_apply *a, int64_t due_ms);
 
 #endif

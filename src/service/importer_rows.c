@@ -236,7 +236,7 @@ static int move_outbox(struct look *l, struct sup_apply *a, struct sup_txn *t, s
         sup_buf_reset(&l->value);
         sup_outbox_entry_encode(&o, &l->value);
         sup_txn_put(t, SUP_CF_OUTBOX, sup_key_slice(&k), sup_buf_slice(&l->value));
-        sup_apply_touch_outbox(a);
+        sup_apply_touch_outbox(a, due_ms);
     }
     return write_entry(l, t, key, err);
 }

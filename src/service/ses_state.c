@@ -276,6 +276,7 @@ static int apply_postpone(struct change *c, struct sup_apply *a, struct sup_txn 
     sup_outbox_entry_encode(&o, &c->value);
     sup_key_timed(&k, c->view.entry.outbox_due_ms, task_key(c->task));
     sup_txn_put(t, SUP_CF_OUTBOX, sup_key_slice(&k), sup_buf_slice(&c->value));
+    sup_apply_touch_outbox(a, c->view.entry.outbox_due_ms);
     return write_entry(c, t, err);
 }
 

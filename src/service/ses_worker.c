@@ -46,24 +46,39 @@ static bool is_claimed(const struct sup_ses_worker *w, struct sup_slice key)
     return false;
 }
 
-/* The first due entry that nobody works on. *next_ms: when to look again. */
-static bool claim(struct sup_ses_worker *w, struct sup_ses_task *task, int64_t *next_ms)
+/* Taken entries leave tombstones at the front, which every look would have to step over: so it
+ * begins where the last one found the first entry, or at what was put in since. Under mutex: what
+ * is committed after the iterator was made is told to the next look. */
+static struct sup_iter *outbox_iter(struct sup_ses_worker *w)
 {
-    struct sup_slice open = {NULL, 0};
-    struct sup_iter *it = sup_iter_new(w->opts.store, NULL, SUP_CF_OUTBOX, open, open);
-    int64_t now = sup_wall_ms();
-    bool found = false;
+    struct sup_key from;
+    int64_t low = sup_apply_outbox_low(w->opts.apply);
 
-    *next_ms = IDLE_MS;
-    pthread_mutex_lock(&w->mutex);
-    for (; it && !found && sup_iter_valid(it); sup_iter_next(it)) {
-        struct sup_slice key;
-        int64_t due = 0;
+    if (low < w->low_ms)
+        w->low_ms = low;
+    sup_key_timed(&from, w->low_ms > 0 ? w->low_ms : 0, (struct sup_slice){NULL, 0});
+    return sup_iter_new(w->opts.store, NULL, SUP_CF_OUTBOX, sup_key_slice(&from),
+                        (struct sup_slice){NULL, 0});
+}
+
+/* Under mutex. */
+static bool claim_from(struct sup_ses_worker *w, struct sup_iter *it, struct sup_ses_task *task,
+                       int64_t *next_ms)
+{
+    int64_t now = sup_wall_ms(), due = 0;
+    struct sup_slice key;
+
+    if (!sup_iter_valid(it) && sup_iter_status(it, NULL) == SUP_OK)
+        w->low_ms = INT64_MAX;
+    for (bool first = true; sup_iter_valid(it); sup_iter_next(it)) {
         if (!sup_key_timed_parse(sup_iter_key(it), &due, &key) || key.n > sizeof(task->key))
             continue;
+        if (first)
+            w->low_ms = due;
+        first = false;
         if (due > now) {
             *next_ms = due - now < IDLE_MS ? due - now : IDLE_MS;
-            break;
+            return false;
         }
         if (is_claimed(w, key))
             continue;
@@ -71,8 +86,21 @@ static bool claim(struct sup_ses_worker *w, struct sup_ses_task *task, int64_t *
         task->key_n = key.n;
         task->due_ms = due;
         w->claimed[w->n_claimed++] = *task;
-        found = true;
+        return true;
     }
+    return false;
+}
+
+/* The first due entry that nobody works on. *next_ms: when to look again. */
+static bool claim(struct sup_ses_worker *w, struct sup_ses_task *task, int64_t *next_ms)
+{
+    bool found = false;
+
+    *next_ms = IDLE_MS;
+    pthread_mutex_lock(&w->mutex);
+    struct sup_iter *it = outbox_iter(w);
+    if (it)
+        found = claim_from(w, it, task, next_ms);
     pthread_mutex_unlock(&w->mutex);
     sup_iter_free(it);
     return found;
