@@ -178,10 +178,48 @@ static int run_adopt(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
     return sup_apply_adopt_vv(j->node->apply, t, &vv, err);
 }
 
+/* For the planted bug: digests as they were before the job. */
+static void note_digests(struct sim_job *j, struct sup_txn *t)
+{
+    struct sim *s = j->sim;
+
+    for (unsigned k = 0; k < s->shape.n_keys; k++) {
+        struct sup_record record;
+        sup_mem_reset(s->mem);
+        j->digests[k] = 0;
+        if (sup_apply_record(j->node->apply, t, sup_slice_str(sim_key(k)), s->mem, &record, NULL) ==
+            SUP_OK)
+            j->digests[k] =
+                sup_sketch_digest(&s->sketch_keys, sup_slice_str(sim_key(k)), &record.registers);
+    }
+}
+
+/* The planted bug: what overwrote a record is taken out of the sketch again. */
+static void forget_overwrites(struct sim_job *j)
+{
+    struct sim *s = j->sim;
+    struct sim_table now;
+
+    sim_table_read(s, j->node->store, &now);
+    for (unsigned k = 0; k < s->shape.n_keys; k++) {
+        struct sup_slice address = sup_slice_str(sim_key(k));
+        struct sup_registers r;
+        for (unsigned c = 0; c < SUP_N_CLASSES; c++)
+            r.r[c] = now.v[k][c].reg;
+        struct sup_sketch_change back = {.key = sup_hash64(&s->hash, address),
+                                         .before = sup_sketch_digest(&s->sketch_keys, address, &r),
+                                         .after = j->digests[k]};
+        if (j->digests[k] != 0)
+            sup_sketch_keeper_changed(j->node->keeper, &back, 1);
+    }
+}
+
 static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err)
 {
     struct sim_job *j = (struct sim_job *)job;
 
+    if (j->sim->plant == PLANT_STALE_SKETCH)
+        note_digests(j, t);
     switch (j->kind) {
     case JOB_DECIDE:
         touch(j, j->proposal.key);
@@ -267,6 +305,8 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
         return;
     if (code == SUP_OK && j->touched)
         sim_check_commit(j->sim, j->node, j->touched);
+    if (code == SUP_OK && j->touched && j->sim->plant == PLANT_STALE_SKETCH)
+        forget_overwrites(j);
     if (code == SUP_OK && (j->kind == JOB_MUTATIONS || j->kind == JOB_RECORDS))
         j->sim->quarantined += j->count;
     if (j->sim->failed)
@@ -315,6 +355,7 @@ void sim_commit(struct sim *s, struct sim_node *n)
         sup_store_memory_fail_commits(n->store, SUP_EIO);
     (void)sup_apply_batch(n->apply, list, count);
     note_durable(n);
+    sim_check_sketch(s, n);
     sup_store_memory_fail_commits(n->store, SUP_OK);
     n->fail_next_commit = false;
     for (size_t i = 0; i < count; i++)

@@ -83,6 +83,22 @@ void sim_check_commit(struct sim *s, struct sim_node *n, uint64_t touched)
     }
 }
 
+void sim_check_sketch(struct sim *s, struct sim_node *n)
+{
+    struct sup_sketch kept;
+    struct sup_riblt_symbol *symbols = s->scanned.symbols;
+
+    memset(symbols, 0, SIM_SYMBOLS * sizeof(*symbols));
+    s->scanned =
+        (struct sup_sketch){.keys = s->sketch_keys, .symbols = symbols, .n_symbols = SIM_SYMBOLS};
+    if (sup_sketch_scan(n->store, NULL, &s->scanned, NULL) != SUP_OK ||
+        sup_sketch_keeper_copy(n->keeper, &kept) != SUP_OK)
+        abort();
+    if (!sup_sketch_eq(&kept, &s->scanned))
+        sim_fail(s, "%s's sketch is not that of its records", n->name);
+    sup_sketch_fini(&kept);
+}
+
 void sim_check_restart(struct sim *s, struct sim_node *n)
 {
     struct sup_vv vv;

@@ -263,6 +263,11 @@ static void open_apply(struct sim *s, struct sim_node *n)
                                     .log_max = s->shape.log_max};
     struct sup_err err = {0};
 
+    if (sup_sketch_keeper_open(n->store, &s->hash, SIM_SYMBOLS, &n->keeper, &err) != SUP_OK) {
+        fprintf(stderr, "%s\n", err.msg);
+        abort();
+    }
+    o.keeper = n->keeper;
     if (sup_apply_start(&o, &n->apply, &err) != SUP_OK ||
         sup_replica_new(&r, &n->replica, &err) != SUP_OK) {
         fprintf(stderr, "%s\n", err.msg);
@@ -325,8 +330,10 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
     }
     sim_jobs_drop(n);
     sup_apply_free(n->apply);
+    sup_sketch_keeper_free(n->keeper);
     sup_replica_free(n->replica);
     n->apply = NULL;
+    n->keeper = NULL;
     n->replica = NULL;
     n->running = false;
     sup_store_memory_crash(n->store);

@@ -6,6 +6,7 @@
 #include "core/replica.h"
 #include "service/apply_txn.h"
 #include "service/replicate_log.h"
+#include "service/sketch_keeper.h"
 #include "store/memory.h"
 
 #include <stdbool.h>
@@ -20,6 +21,8 @@
 #define SIM_KEYS_MAX      8
 #define SIM_DRIFT_MS      60000
 #define SIM_DECISIONS_MAX 1024
+/* Few: what is checked is that each change reaches all parts of a sketch. */
+#define SIM_SYMBOLS 32
 
 /* Bugs that the simulation must find: tests of the tests. They live here, not in the product. */
 enum sim_plant {
@@ -30,6 +33,7 @@ enum sim_plant {
     PLANT_EARLY_ACK,          /* mutations are acknowledged before their commit */
     PLANT_DROPPED_QUARANTINE, /* mutations from the future are forgotten */
     PLANT_EARLY_ADOPTION,     /* the vector is taken over before the repair is through */
+    PLANT_STALE_SKETCH,       /* the sketch does not follow when a record is overwritten */
     N_PLANTS
 };
 const char *sim_plant_name(enum sim_plant p);
@@ -85,6 +89,7 @@ struct sim_job {
     struct sup_proposal proposal;
     struct sup_apply_trim trim;
     uint64_t touched;
+    uint64_t digests[SIM_KEYS_MAX]; /* before the job, for a planted bug */
 };
 
 /* Register values as the checks want them. */
@@ -104,6 +109,7 @@ struct sim_node {
     uint64_t life;
     struct sup_store *store;
     struct sup_apply *apply;
+    struct sup_sketch_keeper *keeper;
     struct sup_replica *replica;
     int64_t clock_offset_ms;
     int64_t commit_ms; /* how long a commit takes */
@@ -182,6 +188,8 @@ struct sim {
     size_t n_decisions;
     struct sup_hash_key hash;
     struct sup_log_reader *reader;
+    struct sup_sketch_keys sketch_keys;
+    struct sup_sketch scanned; /* scratch */
     struct sup_mem *mem;
     struct sup_buf buf;
     /* counted, for the summary */
@@ -250,6 +258,8 @@ const char *sim_key(unsigned key);
 void sim_value_set(struct sim_value *v, const struct sup_register *r);
 void sim_table_read(struct sim *s, struct sup_store *store, struct sim_table *out);
 void sim_check_commit(struct sim *s, struct sim_node *n, uint64_t touched);
+/* The sketch that followed the commits is the one of what the store holds. */
+void sim_check_sketch(struct sim *s, struct sim_node *n);
 void sim_check_restart(struct sim *s, struct sim_node *n);
 /* The node's disk is lost, or becomes what `restored` holds: what nobody else has is excused. */
 void sim_excuse(struct sim *s, struct sim_node *lost, struct sup_store *restored);

@@ -18,8 +18,8 @@
 const char *sim_plant_name(enum sim_plant p)
 {
     static const char *const names[N_PLANTS] = {
-        "none",      "reused-incarnation", "trim-early",    "merge-by-arrival",
-        "early-ack", "dropped-quarantine", "early-adoption"};
+        "none",      "reused-incarnation", "trim-early",     "merge-by-arrival",
+        "early-ack", "dropped-quarantine", "early-adoption", "stale-sketch"};
     return names[p];
 }
 
@@ -134,6 +134,7 @@ struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace, const struc
     s->wall_base = WALL_BASE;
     sup_rng_seed(&s->rng, seed);
     sup_hash_key_derive("sim", (struct sup_slice){NULL, 0}, &s->hash);
+    sup_sketch_keys_derive(&s->hash, &s->sketch_keys);
     if (shape)
         s->shape = *shape;
     else
@@ -144,7 +145,8 @@ struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace, const struc
     s->reader = sup_log_reader_new();
     s->mem = sup_mem_new();
     sup_buf_init(&s->buf, 1U << 20);
-    if (!s->nodes || !s->conns || !s->decisions || !s->reader || !s->mem)
+    if (!s->nodes || !s->conns || !s->decisions || !s->reader || !s->mem ||
+        sup_sketch_init(&s->scanned, &s->sketch_keys, SIM_SYMBOLS) != SUP_OK)
         abort();
     make_nodes(s);
     return s;
@@ -159,6 +161,7 @@ void sim_free(struct sim *s)
         sim_jobs_drop(n);
         free(n->jobs);
         sup_apply_free(n->apply);
+        sup_sketch_keeper_free(n->keeper);
         sup_replica_free(n->replica);
         sup_store_close(n->store);
         sup_store_close(n->backup);
@@ -170,6 +173,7 @@ void sim_free(struct sim *s)
     free(s->decisions);
     sup_log_reader_free(s->reader);
     sup_mem_free(s->mem);
+    sup_sketch_fini(&s->scanned);
     sup_buf_fini(&s->buf);
     free(s);
 }
