@@ -24,6 +24,9 @@ const char *sup_frame_type_name(unsigned type)
         [SUP_FRAME_REPAIR_SUMS] = "REPAIR_SUMS",
         [SUP_FRAME_REPAIR_FETCH] = "REPAIR_FETCH",
         [SUP_FRAME_REPAIR_RECORDS] = "REPAIR_RECORDS",
+        [SUP_FRAME_SNAPSHOT_ASK] = "SNAPSHOT_ASK",
+        [SUP_FRAME_SNAPSHOT_CHUNK] = "SNAPSHOT_CHUNK",
+        [SUP_FRAME_SNAPSHOT_ACK] = "SNAPSHOT_ACK",
     };
     return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "unknown";
 }

@@ -38,7 +38,10 @@ enum sup_frame_type {
     SUP_FRAME_REPAIR_SYMBOLS = 17,
     SUP_FRAME_REPAIR_SUMS = 18,
     SUP_FRAME_REPAIR_FETCH = 19,
-    SUP_FRAME_REPAIR_RECORDS = 20
+    SUP_FRAME_REPAIR_RECORDS = 20,
+    SUP_FRAME_SNAPSHOT_ASK = 32,
+    SUP_FRAME_SNAPSHOT_CHUNK = 33,
+    SUP_FRAME_SNAPSHOT_ACK = 34
 };
 const char *sup_frame_type_name(unsigned type); /* "HELLO" …, "unknown" */
 /* The flags that frames of that type are sent with: SUP_FRAME_SKIPPABLE for those that version 1

@@ -1,6 +1,7 @@
 #include "codec/mesh_msg.h"
 
 #include "codec/mesh_repair_pb.h"
+#include "codec/mesh_snapshot_pb.h"
 #include "codec/mesh_summary_pb.h"
 #include "codec/pb_arena.h"
 #include "codec/value.h"
@@ -157,6 +158,7 @@ static int encode_hello(const struct sup_hello *h, struct sup_pb_arena *a, struc
     pb.drift_limit_ms = h->drift_limit_ms;
     pb.key_check = h->key_check;
     pb.wall_ms = h->wall_ms;
+    pb.standing = (uint32_t)h->standing;
     int rc = sup_mesh_put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
     return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
 }
@@ -183,6 +185,7 @@ static int encode_heartbeat(const struct sup_heartbeat *h, struct sup_pb_arena *
     pb.incarnation = h->incarnation;
     if (h->has_root)
         pb.root = pb_bytes(sup_slice_of(h->root, sizeof(h->root)));
+    pb.standing = (uint32_t)h->standing;
     int rc = sup_mesh_put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
     return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
 }
@@ -255,6 +258,10 @@ int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, 
     case SUP_FRAME_REPAIR_FETCH:
     case SUP_FRAME_REPAIR_RECORDS:
         return sup_mesh_repair_encode(msg->type, &msg->u.repair, &m->arena, out, err);
+    case SUP_FRAME_SNAPSHOT_ASK:
+    case SUP_FRAME_SNAPSHOT_CHUNK:
+    case SUP_FRAME_SNAPSHOT_ACK:
+        return sup_mesh_snapshot_encode(msg->type, &msg->u.snapshot, &m->arena, out, err);
     }
     return bad(err, "message type");
 }
@@ -327,6 +334,7 @@ static int decode_hello(const Supsync__Mesh__Hello *pb, struct sup_hello *out, s
     out->drift_limit_ms = pb->drift_limit_ms;
     out->key_check = pb->key_check;
     out->wall_ms = pb->wall_ms;
+    out->standing = sup_mesh_standing(pb->standing);
     const char *fault = hello_fault(out);
     return fault ? damaged(err, fault) : sup_mesh_get_vv(pb->n_vv, pb->vv, &out->vv, err);
 }
@@ -350,6 +358,7 @@ static int decode_heartbeat(const Supsync__Mesh__Heartbeat *pb, struct sup_heart
     out->echo_mono_ns = pb->echo_mono_ns;
     out->echo_held_us = pb->echo_held_us;
     out->incarnation = pb->incarnation;
+    out->standing = sup_mesh_standing(pb->standing);
     out->has_root = pb->root.len == sizeof(out->root);
     if (pb->root.len != 0 && !out->has_root)
         return damaged(err, "root");
@@ -422,6 +431,10 @@ static int decode_into(ProtobufCMessage *pb, struct sup_pb_arena *a, struct sup_
     case SUP_FRAME_REPAIR_FETCH:
     case SUP_FRAME_REPAIR_RECORDS:
         return sup_mesh_repair_decode(out->type, pb, a, &out->u.repair, err);
+    case SUP_FRAME_SNAPSHOT_ASK:
+    case SUP_FRAME_SNAPSHOT_CHUNK:
+    case SUP_FRAME_SNAPSHOT_ACK:
+        return sup_mesh_snapshot_decode(out->type, pb, a, &out->u.snapshot, err);
     }
     return sup_err_set(err, SUP_EBUG, "message type without a decoder");
 }
@@ -448,7 +461,8 @@ static const ProtobufCMessageDescriptor *descriptor(unsigned type)
     case SUP_FRAME_SUMMARY:
         return &supsync__mesh__summary__descriptor;
     default:
-        return sup_mesh_repair_descriptor(type);
+        return type >= SUP_FRAME_SNAPSHOT_ASK ? sup_mesh_snapshot_descriptor(type)
+                                              : sup_mesh_repair_descriptor(type);
     }
 }
 
@@ -470,5 +484,7 @@ int sup_mesh_msg_decode(unsigned type, struct sup_slice body, struct sup_mesh_me
     int rc = decode_into(pb, &m->arena, out, err);
     if (rc == SUP_OK && type == SUP_FRAME_MUTATIONS)
         out->u.mutations.cost = body.n;
+    if (rc == SUP_OK && type == SUP_FRAME_SNAPSHOT_CHUNK)
+        out->u.snapshot.u.chunk.cost = body.n;
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "codec/frame.h"
 #include "codec/mesh_repair.h"
+#include "codec/mesh_snapshot.h"
 #include "codec/mesh_summary.h"
 #include "model/decision.h"
 #include "model/vv.h"
@@ -35,6 +36,7 @@ struct sup_hello {
     uint64_t key_check;
     int64_t wall_ms;
     struct sup_vv vv;
+    enum sup_standing standing;
 };
 
 /* Codes of REFUSE and BYE. Sent: never renumber. */
@@ -66,6 +68,7 @@ struct sup_heartbeat {
     struct sup_vv vv;
     uint8_t root[SUP_REPAIR_ROOT_SIZE];
     bool has_root;
+    enum sup_standing standing;
 };
 
 struct sup_pull { /* PULL and ACK */
@@ -88,8 +91,9 @@ struct sup_mesh_msg {
         struct sup_heartbeat heartbeat;
         struct sup_pull pull; /* PULL, ACK */
         struct sup_mutations mutations;
-        struct sup_summary summary;   /* SUMMARY_ASK (its id only) and SUMMARY */
-        struct sup_repair_msg repair; /* REPAIR_… */
+        struct sup_summary summary;       /* SUMMARY_ASK (its id only) and SUMMARY */
+        struct sup_repair_msg repair;     /* REPAIR_… */
+        struct sup_snapshot_msg snapshot; /* SNAPSHOT_… */
     } u;
 };
 

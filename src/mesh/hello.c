@@ -65,6 +65,8 @@ static int post_hello(struct sup_link *link, const struct sup_session_local *loc
     h->drift_limit_ms = local->drift_limit_ms;
     h->key_check = local->key_check;
     h->wall_ms = sup_wall_ms();
+    if (local->standing)
+        h->standing = local->standing(local->arg);
     local->state(local->arg, &h->incarnation, &h->vv);
     return post(link, msg, err);
 }

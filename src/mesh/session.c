@@ -60,6 +60,7 @@ int sup_session_open(struct sup_link *link, const struct sup_session_local *loca
     s->next_beat_ms = s->opened_ms; /* at once, so that the first round trip is known soon */
     s->incarnation = s->peer.incarnation;
     s->vv = s->peer.vv;
+    s->standing = s->peer.standing;
     sup_heart_add(heart, s);
     *out = s;
     return SUP_OK;
@@ -168,6 +169,8 @@ void sup_session_heartbeat(struct sup_session *s, struct sup_heartbeat *out)
     memset(out, 0, sizeof(*out));
     if (s->local->root)
         out->has_root = s->local->root(s->local->arg, out->root);
+    if (s->local->standing)
+        out->standing = s->local->standing(s->local->arg);
     s->local->state(s->local->arg, &out->incarnation, &out->vv);
     out->wall_ms = sup_wall_ms();
     out->mono_ns = (uint64_t)now_ns;
@@ -208,6 +211,7 @@ static void take_heartbeat(struct sup_session *s, const struct sup_heartbeat *h)
     s->vv = h->vv;
     memcpy(s->root, h->root, sizeof(s->root));
     s->has_root = h->has_root;
+    s->standing = h->standing;
     if (h->has_root)
         s->roots_heard++;
     if (measure(h, now_ns, wall_ms, &sample))
@@ -280,6 +284,9 @@ static int dispatch(struct sup_session *s, const struct sup_frame *frame, struct
     case SUP_FRAME_REPAIR_SUMS:
     case SUP_FRAME_REPAIR_FETCH:
     case SUP_FRAME_REPAIR_RECORDS:
+    case SUP_FRAME_SNAPSHOT_ASK:
+    case SUP_FRAME_SNAPSHOT_CHUNK:
+    case SUP_FRAME_SNAPSHOT_ACK:
         return SUP_OK;
     }
     return sup_err_set(err, SUP_EBUG, "message type without a handler");
@@ -352,5 +359,6 @@ void sup_session_stats(struct sup_session *s, struct sup_session_stats *out)
     memcpy(out->root, s->root, sizeof(out->root));
     out->has_root = s->has_root;
     out->roots_heard = s->roots_heard;
+    out->standing = s->standing;
     pthread_mutex_unlock(&s->state_mutex);
 }

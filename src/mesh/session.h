@@ -28,6 +28,8 @@ struct sup_session_local {
     void (*state)(void *arg, uint64_t *incarnation, struct sup_vv *vv);
     /* What this node's set adds up to, for heartbeats; false: not kept. NULL is fine. As state. */
     bool (*root)(void *arg, uint8_t root[SUP_REPAIR_ROOT_SIZE]);
+    /* How far this node has come in joining. NULL: not said. As state. */
+    enum sup_standing (*standing)(void *arg);
     /* Listening side: is this a configured peer's name? Any thread. */
     bool (*known)(void *arg, const char *node);
     void *arg;
@@ -55,16 +57,17 @@ int sup_session_open_accepted(struct sup_link *link, const struct sup_session_lo
  * sup_session_stats for the newest. */
 const struct sup_hello *sup_session_peer(const struct sup_session *s);
 
-/* Sends PULL, MUTATIONS (compressed), ACK, BYE, a summary's or one of repair's as sup_link_send
- * does. Any thread. */
+/* Sends PULL, MUTATIONS (compressed), ACK, BYE, a summary's or one of repair's or a snapshot's as
+ * sup_link_send does. Any thread. */
 int sup_session_send(struct sup_session *s, const struct sup_mesh_msg *msg, int64_t timeout_ms);
 /* As sup_link_post: never blocks, so a writer's completion may call it. Not for MUTATIONS. */
 int sup_session_post(struct sup_session *s, const struct sup_mesh_msg *msg);
 
-/* The next message that is the owner's business: PULL, MUTATIONS, ACK, summaries, repair's.
- * Heartbeats are taken in, unknown skippable frames skipped. One thread at a time. mem holds what
- * out points to, so a message outlives the session if its mem does. SUP_ETIMEDOUT: nothing came;
- * the session stands. Other codes: it is over; err says why (SUP_ECLOSED also for the peer's BYE).
+/* The next message that is the owner's business: PULL, MUTATIONS, ACK, summaries, repair's, a
+ * snapshot's. Heartbeats are taken in, unknown skippable frames skipped. One thread at a time. mem
+ * holds what out points to, so a message outlives the session if its mem does. SUP_ETIMEDOUT:
+ * nothing came; the session stands. Other codes: it is over; err says why (SUP_ECLOSED also for the
+ * peer's BYE).
  */
 int sup_session_recv(struct sup_session *s, int64_t timeout_ms, struct sup_mesh_mem *mem,
                      struct sup_mesh_msg *out, struct sup_err *err);
@@ -79,7 +82,8 @@ struct sup_session_stats {
     struct sup_vv vv;                   /* peer's newest */
     uint8_t root[SUP_REPAIR_ROOT_SIZE]; /* peer's newest, if has_root */
     bool has_root;
-    uint64_t roots_heard; /* heartbeats with one so far */
+    uint64_t roots_heard;       /* heartbeats with one so far */
+    enum sup_standing standing; /* peer's newest */
 };
 void sup_session_stats(struct sup_session *s, struct sup_session_stats *out); /* any thread */
 const char *sup_session_address(const struct sup_session *s);

@@ -39,6 +39,7 @@ struct sup_session {
     uint8_t root[SUP_REPAIR_ROOT_SIZE];
     bool has_root;
     uint64_t roots_heard;
+    enum sup_standing standing;
 };
 
 /* --- hello.c --- */
