@@ -213,6 +213,22 @@ class LongLivedAuthority(harness.Authority):
             raise AssertionError(run.stderr.decode())
 
 
+class TellingResult(unittest.TextTestResult):
+    """Says at once why a test failed, not when the last of them has ended an hour later."""
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._tell(self.errors)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._tell(self.failures)
+
+    def _tell(self, which):
+        self.stream.writeln(which[-1][1])
+        self.stream.flush()
+
+
 class TestCase(harness.TestCase):
     @classmethod
     def setUpClass(cls):

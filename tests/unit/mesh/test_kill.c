@@ -214,55 +214,6 @@ static uint64_t sessions(struct survivor *s)
     return s->status.sessions;
 }
 
-/* A new session, and traffic both ways in it: milliseconds until then, or -1. */
-static int64_t recover(struct survivor *s, uint64_t before)
-{
-    int64_t begin = sup_mono_ms();
-
-    while (sessions(s) == before || !loaded(&s->side)) {
-        if (sup_mono_ms() > begin + RECOVERY_MS)
-            return -1;
-        (void)usleep(2000);
-    }
-    return sup_mono_ms() - begin;
-}
-
-static void killed_under_load(void **state)
-{
-    struct survivor *s = *state;
-    const char *env = getenv("SUPSYNC_KILLS");
-    int kills = env ? (int)strtol(env, NULL, 10) : KILLS;
-    int64_t worst = 0;
-    int64_t sum = 0;
-    int recovered = 0;
-
-    assert_true(rig_eventually(loaded, &s->side, RECOVERY_MS));
-    for (int i = 0; i < kills; i++) {
-        int load = (i + 1) % 3;
-        uint64_t before = sessions(s);
-        (void)kill(s->peer, SIGKILL);
-        (void)waitpid(s->peer, NULL, 0);
-        atomic_store(&s->side.n, loads[load].n); /* read by the next session */
-        atomic_store(&s->side.size, loads[load].size);
-        s->peer = start_peer(pki_dir(s->pki), &s->port, load);
-        sup_mesh_client_nudge(s->client); /* as when the peer dials us */
-        int64_t took = recover(s, before);
-        if (took < 0) {
-            print_error("kill %d: not recovered: %s\n", i + 1, s->status.last_error);
-            continue;
-        }
-        recovered++;
-        sum += took;
-        worst = took > worst ? took : worst;
-    }
-    print_message("%d kills under load, %d recovered; back under load in %lld ms on average, "
-                  "%lld ms at worst\n",
-                  kills, recovered, (long long)(recovered > 0 ? sum / recovered : 0),
-                  (long long)worst);
-    assert_int_equal(recovered, kills);
-    assert_int_equal(atomic_load(&s->side.disorder), 0);
-}
-
 static bool gone(void *arg)
 {
     struct survivor *s = arg;
@@ -270,11 +221,119 @@ static bool gone(void *arg)
     return !s->status.connected;
 }
 
+/* Times of one kind, in milliseconds. */
+struct times {
+    int64_t sum, worst;
+    int n;
+};
+
+static void times_add(struct times *t, int64_t ms)
+{
+    t->sum += ms;
+    t->n++;
+    t->worst = ms > t->worst ? ms : t->worst;
+}
+
+static void times_print(const struct times *t, const char *what)
+{
+    print_message("  %s: %lld ms on average, %lld ms at worst\n", what,
+                  (long long)(t->n > 0 ? t->sum / t->n : 0), (long long)t->worst);
+}
+
+/* Milliseconds until cond holds, or -1. */
+static int64_t until(bool (*cond)(void *arg), void *arg)
+{
+    int64_t begin = sup_mono_ms();
+
+    while (!cond(arg)) {
+        if (sup_mono_ms() > begin + RECOVERY_MS)
+            return -1;
+        (void)usleep(1000);
+    }
+    return sup_mono_ms() - begin;
+}
+
+struct rebirth {
+    struct survivor *s;
+    uint64_t before; /* sessions */
+};
+
+static bool again(void *arg)
+{
+    const struct rebirth *r = arg;
+    return sessions(r->s) > r->before;
+}
+
+static bool again_loaded(void *arg)
+{
+    const struct rebirth *r = arg;
+    return again(arg) && loaded(&r->s->side);
+}
+
+struct kill_times {
+    struct times detected, redialled, loaded;
+};
+
+/* Kills the peer and starts it anew; false when that is not found out, or it not found again. */
+static bool kill_once(struct survivor *s, int load, struct kill_times *t)
+{
+    struct rebirth r = {.s = s, .before = sessions(s)};
+    int64_t took[3];
+
+    (void)kill(s->peer, SIGKILL);
+    took[0] = until(gone, s);
+    (void)waitpid(s->peer, NULL, 0);
+    atomic_store(&s->side.n, loads[load].n); /* read by the next session */
+    atomic_store(&s->side.size, loads[load].size);
+    s->peer = start_peer(pki_dir(s->pki), &s->port, load);
+    sup_mesh_client_nudge(s->client); /* as when the peer dials us */
+    took[1] = until(again, &r);
+    took[2] = until(again_loaded, &r);
+    if (took[0] < 0 || took[1] < 0 || took[2] < 0)
+        return false;
+    times_add(&t->detected, took[0]);
+    times_add(&t->redialled, took[1]);
+    times_add(&t->loaded, took[1] + took[2]);
+    return true;
+}
+
+/* How many kills the environment asks for. */
+static int kills_wanted(void)
+{
+    const char *env = getenv("SUPSYNC_KILLS");
+
+    return env ? (int)strtol(env, NULL, 10) : KILLS;
+}
+
+static void killed_under_load(void **state)
+{
+    struct survivor *s = *state;
+    struct kill_times t = {0};
+    int kills = kills_wanted();
+    int recovered = 0;
+
+    assert_true(rig_eventually(loaded, &s->side, RECOVERY_MS));
+    for (int i = 0; i < kills; i++) {
+        if (kill_once(s, (i + 1) % 3, &t))
+            recovered++;
+        else
+            print_error("kill %d: not recovered: %s\n", i + 1, s->status.last_error);
+    }
+    print_message("%d kills under load, %d recovered\n", kills, recovered);
+    times_print(&t.detected, "detected");
+    times_print(&t.redialled, "redialled when it was back");
+    times_print(&t.loaded, "back under load");
+    assert_int_equal(recovered, kills);
+    assert_int_equal(atomic_load(&s->side.disorder), 0);
+    assert_in_range(t.detected.worst, 0, SUP_SILENCE_MS);
+    assert_in_range(t.redialled.sum / t.redialled.n, 0, 1000);
+}
+
 /* Stops the peer, waits until that is noticed, lets it go on; milliseconds until noticed. */
 static int64_t stop_peer(struct survivor *s)
 {
     assert_true(rig_eventually(loaded, &s->side, RECOVERY_MS));
-    uint64_t before = sessions(s);
+    struct rebirth r = {.s = s, .before = sessions(s)};
     int64_t begin = sup_mono_ms();
     assert_int_equal(kill(s->peer, SIGSTOP), 0);
     assert_true(rig_eventually(gone, s, 2 * RECOVERY_MS));
@@ -285,7 +344,7 @@ static int64_t stop_peer(struct survivor *s)
     assert_true(took >= SUP_SILENCE_MS - 500);
     assert_int_equal(kill(s->peer, SIGCONT), 0);
     sup_mesh_client_nudge(s->client);
-    assert_true(recover(s, before) >= 0);
+    assert_true(until(again_loaded, &r) >= 0);
     return took;
 }
 

@@ -1,0 +1,241 @@
+/* Nodes of different versions side by side: what a newer node says in fields that this program does
+ * not know must come through it unchanged, whichever way it travels: the bytes of a decision take
+ * part in the merge order, so a hop that dropped a field would leave nodes that differ for ever. */
+#include "base/clock.h"
+#include "codec/keys.h"
+#include "service/apply_txn.h"
+#include "service/replicate.h"
+#include "service/replicate_log.h"
+#include "service/sketch_keeper.h"
+#include "store/memory.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DRIFT_MS 60000
+#define PEERS    2
+#define ADDRESS  "ann@example.com"
+/* Of the node of a later version, which took the decision. */
+#define NEWER_INCARNATION 0x4e45574552ULL
+/* Field 100 of type bytes, 101 a varint, 102 fixed64: as a later version may add them. */
+#define LATER_FIELDS "\xa2\x06\x05later\xa8\x06\x96\x01\xb1\x06\x01\x02\x03\x04\x05\x06\x07\x08"
+
+struct node {
+    const char *name;
+    struct sup_hash_key hash;
+    struct sup_store *store;
+    struct sup_sketch_keeper *keeper;
+    struct sup_apply *apply;
+    char url[64];
+    struct sup_peer_options peers[PEERS];
+    struct sup_options options;
+    struct sup_replicator *replicator;
+};
+
+static void node_start(struct node *n, const char *name)
+{
+    struct sup_store_identity id = {.node = name, .cluster = "c"};
+    struct sup_err err = {0};
+    struct sup_apply_options o;
+
+    *n = (struct node){.name = name};
+    sup_hash_key_derive("c", (struct sup_slice){NULL, 0}, &n->hash);
+    assert_int_equal(sup_store_open_memory(&id, &n->store, NULL), SUP_OK);
+    assert_int_equal(sup_sketch_keeper_open(n->store, &n->hash, 64, &n->keeper, NULL), SUP_OK);
+    o = (struct sup_apply_options){.store = n->store,
+                                   .hash = n->hash,
+                                   .keeper = n->keeper,
+                                   .max_clock_drift_ms = DRIFT_MS,
+                                   .dedup_ttl_ms = 1000000};
+    if (sup_apply_start(&o, &n->apply, &err) != SUP_OK)
+        fail_msg("%s", err.msg);
+}
+
+static void node_stop(struct node *n)
+{
+    sup_replicator_stop(n->replicator);
+    sup_replicator_free(n->replicator);
+    sup_apply_stop(n->apply);
+    sup_apply_free(n->apply);
+    sup_sketch_keeper_free(n->keeper);
+    sup_store_close(n->store);
+}
+
+static int free_port(void)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(sa);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+    close(fd);
+    return ntohs(sa.sin_port);
+}
+
+static void replicate(struct node *n, const struct node *const *peers, size_t n_peers)
+{
+    struct sup_replicator_options o = {.config = &n->options, .apply = n->apply, .store = n->store};
+    struct sup_err err = {0};
+
+    for (size_t i = 0; i < n_peers; i++)
+        n->peers[i] = (struct sup_peer_options){.name = peers[i]->name, .url = peers[i]->url};
+    n->options.node = n->name;
+    n->options.mesh.enabled = true;
+    n->options.mesh.insecure = true;
+    n->options.mesh.cluster = "c";
+    n->options.mesh.listen = n->url;
+    n->options.mesh.tls_ca = n->options.mesh.tls_cert = n->options.mesh.tls_key = "";
+    n->options.mesh.max_clock_drift_ms = DRIFT_MS;
+    n->options.mesh.peers = n->peers;
+    n->options.mesh.n_peers = n_peers;
+    if (sup_replicator_start(&o, &n->replicator, &err) != SUP_OK)
+        fail_msg("%s", err.msg);
+}
+
+/* --- what the newer node decided --- */
+
+static void newer_decision(struct sup_buf *b)
+{
+    struct sup_decision d = {.cls = SUP_CLASS_BOUNCE,
+                             .state = SUP_SUPPRESSED,
+                             .cause = SUP_CAUSE_EVENT,
+                             .time = sup_hlc_from_ms(sup_wall_ms() - 5000),
+                             .origin = 77};
+
+    sup_buf_init(b, SUP_DECISION_MAX);
+    sup_decision_encode(&d, b);
+    sup_buf_add(b, LATER_FIELDS, sizeof(LATER_FIELDS) - 1);
+    assert_false(b->failed);
+}
+
+static int logged_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    const struct sup_buf *encoded = arg;
+    struct sup_mutation m = {.incarnation = NEWER_INCARNATION,
+                             .seq = 1,
+                             .key = sup_slice_str(ADDRESS),
+                             .cls = SUP_CLASS_BOUNCE,
+                             .encoded = sup_buf_slice(encoded)};
+    enum sup_remote out;
+
+    return sup_apply_remote(a, t, &m, &out, err);
+}
+
+static int unlogged_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    const struct sup_buf *encoded = arg;
+    enum sup_remote out;
+
+    return sup_apply_repaired(a, t, sup_slice_str(ADDRESS), SUP_CLASS_BOUNCE,
+                              sup_buf_slice(encoded), &out, err);
+}
+
+/* --- what has become of it --- */
+
+static void assert_bytes(struct sup_slice got, const struct sup_buf *expected)
+{
+    assert_int_equal(got.n, expected->n);
+    assert_memory_equal(got.p, expected->p, got.n);
+}
+
+static bool holds(const struct node *n, struct sup_buf *value)
+{
+    struct sup_key k;
+
+    sup_buf_reset(value);
+    sup_key_record(&k, &n->hash, sup_slice_str(ADDRESS));
+    return sup_store_get(n->store, NULL, SUP_CF_RECORDS, sup_key_slice(&k), value, NULL) == SUP_OK;
+}
+
+/* Waits until the address has come, and compares the register's bytes. */
+static void assert_record(struct node *n, const struct sup_buf *expected, int64_t ms)
+{
+    int64_t deadline = sup_mono_ms() + ms;
+    struct sup_mem *mem = sup_mem_new();
+    struct sup_record record;
+    struct sup_buf value;
+    uint64_t seen = 0;
+
+    sup_buf_init(&value, 65536);
+    while (!holds(n, &value) && sup_mono_ms() < deadline)
+        seen = sup_apply_wait(n->apply, seen, 20);
+    if (!holds(n, &value))
+        fail_msg("nothing came to %s", n->name);
+    assert_int_equal(sup_record_decode(sup_buf_slice(&value), mem, &record, NULL), SUP_OK);
+    assert_bytes(record.registers.r[SUP_CLASS_BOUNCE - 1].encoded, expected);
+    sup_buf_fini(&value);
+    sup_mem_free(mem);
+}
+
+/* What the node would send on from its log. */
+static void assert_logged(struct node *n, const struct sup_buf *expected)
+{
+    struct sup_replica_range range = {.incarnation = NEWER_INCARNATION, .from = 1, .to = 1};
+    struct sup_log_reader *reader = sup_log_reader_new();
+    struct sup_log_batch batch;
+
+    assert_int_equal(sup_log_reader_fill(reader, n->store, &range, 1, 65536, &batch, NULL), SUP_OK);
+    assert_int_equal(batch.n, 1);
+    assert_bytes(batch.m[0].encoded, expected);
+    sup_log_reader_free(reader);
+}
+
+/* newer → a → b → c, where a, b and c are this program and each knows its neighbours only. */
+static void chain_keeps_unknown_fields(int (*how)(struct sup_apply *a, struct sup_txn *t, void *arg,
+                                                  struct sup_err *err),
+                                       bool logged)
+{
+    static struct node n[3];
+    const struct node *const next[3][PEERS] = {{&n[1]}, {&n[0], &n[2]}, {&n[1]}};
+    static const char *const names[3] = {"a", "b", "c"};
+    struct sup_buf encoded;
+
+    newer_decision(&encoded);
+    for (size_t i = 0; i < 3; i++) {
+        node_start(&n[i], names[i]);
+        (void)snprintf(n[i].url, sizeof(n[i].url), "tcp://127.0.0.1:%d", free_port());
+    }
+    assert_int_equal(sup_apply_run(n[0].apply, how, &encoded, NULL), SUP_OK);
+    for (size_t i = 0; i < 3; i++)
+        replicate(&n[i], next[i], i == 1 ? 2 : 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_record(&n[i], &encoded, 120000);
+        if (logged)
+            assert_logged(&n[i], &encoded);
+    }
+    for (size_t i = 0; i < 3; i++)
+        node_stop(&n[i]);
+    sup_buf_fini(&encoded);
+}
+
+static void unknown_fields_survive_replication(void **state)
+{
+    (void)state;
+    chain_keeps_unknown_fields(logged_run, true);
+}
+
+static void unknown_fields_survive_repair(void **state)
+{
+    (void)state;
+    chain_keeps_unknown_fields(unlogged_run, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_fields_survive_replication),
+        cmocka_unit_test(unknown_fields_survive_repair),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
