@@ -11,17 +11,18 @@ static double burst(const struct sup_rate *r)
     return b < 1 ? 1 : b;
 }
 
-static double clamp(double v, double lo, double hi)
+/* Sets the rate, within its bounds. A maximum below the least is meant: it holds. */
+static void set(struct sup_rate *r, double rps)
 {
-    if (v > hi)
-        v = hi;
-    return v < lo ? lo : v;
+    if (rps < SUP_RATE_MIN)
+        rps = SUP_RATE_MIN;
+    r->rps = rps > r->max_rps ? r->max_rps : rps;
 }
 
 void sup_rate_init(struct sup_rate *r, double rps, double max_rps, int64_t now_ms)
 {
-    r->max_rps = max_rps > SUP_RATE_MIN ? max_rps : SUP_RATE_MIN;
-    r->rps = clamp(rps > 0 ? rps : SUP_RATE_START, SUP_RATE_MIN, r->max_rps);
+    r->max_rps = max_rps > SUP_RATE_MAX_MIN ? max_rps : SUP_RATE_MAX_MIN;
+    set(r, rps > 0 ? rps : SUP_RATE_START);
     r->tokens = 1;
     r->refill_ms = now_ms;
     r->grow_ms = now_ms;
@@ -61,7 +62,7 @@ void sup_rate_success(struct sup_rate *r, int64_t now_ms)
      * hour: only who uses up the rate may raise it (as RFC 7661 says of TCP's window). */
     if (r->tokens >= burst(r))
         return;
-    r->rps = clamp(r->rps + (seconds < 1 ? seconds : 1), SUP_RATE_MIN, r->max_rps);
+    set(r, r->rps + (seconds < 1 ? seconds : 1));
     r->grow_ms = now_ms;
 }
 
@@ -71,7 +72,7 @@ void sup_rate_throttled(struct sup_rate *r, int64_t now_ms)
     r->tokens = 0;
     if (now_ms < r->grow_ms)
         return;
-    r->rps = clamp(r->rps / 2, SUP_RATE_MIN, r->max_rps);
+    set(r, r->rps / 2);
     /* No growth, and no second halving, for the next second. */
     r->grow_ms = now_ms + 1000;
 }

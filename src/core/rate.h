@@ -17,7 +17,10 @@ struct sup_rate {
 };
 
 #define SUP_RATE_START 1.0
-#define SUP_RATE_MIN   0.05
+/* However often it was throttled: one attempt in four seconds harms nobody where one a second is
+ * allowed, and a storm of throttles is over soon after it ends. */
+#define SUP_RATE_MIN     0.25
+#define SUP_RATE_MAX_MIN 0.001 /* a maximum below this, or none, is this */
 
 /* rps: what was kept from before a restart; 0 = start afresh. */
 void sup_rate_init(struct sup_rate *r, double rps, double max_rps, int64_t now_ms);

@@ -48,8 +48,17 @@ static void odd_settings(void **state)
         sup_rate_init(&r, odd[i], 10, T0);
         assert_true(r.rps >= SUP_RATE_MIN && r.rps <= SUP_RATE_START);
         sup_rate_init(&r, 5, odd[i], T0);
-        assert_true(r.rps >= SUP_RATE_MIN && r.rps <= SUP_RATE_MIN + 1e-9);
+        assert_true(fabs(r.rps - SUP_RATE_MAX_MIN) < 1e-9);
         assert_true(sup_rate_take(&r, T0) == 0 && sup_rate_take(&r, T0) > 0);
+    }
+    /* Somebody who allows a request in ten seconds gets no more, whatever happens. */
+    sup_rate_init(&r, 7, 0.1, T0);
+    for (int i = 1; i < 20; i++) {
+        if (i % 2 == 0)
+            sup_rate_throttled(&r, T0 + i * 20000);
+        else if (sup_rate_take(&r, T0 + i * 20000) == 0)
+            sup_rate_success(&r, T0 + i * 20000 + 100);
+        assert_true(fabs(r.rps - 0.1) < 1e-9);
     }
     sup_rate_init(&r, 1e9, 50, T0); /* a kept rate above a maximum that was lowered since */
     assert_true(fabs(r.rps - 50) < 1e-9);
