@@ -86,6 +86,12 @@ static void put_account(struct sim_request *r)
         bad(r, "expected ProductionAccessEnabled, SendingEnabled, EnforcementStatus");
 }
 
+static void put_refusals(struct sim_request *r)
+{
+    if (!sim_refusals_set(&r->region->refusals, r->input))
+        bad(r, "expected {\"rows\":[\"SPELLING\",…],\"puts\":[…]}");
+}
+
 static void post_expire_tokens(struct sim_request *r)
 {
     atomic_fetch_add(&r->region->token_epoch, 1);
@@ -118,6 +124,7 @@ static const struct {
     {"POST", "clock", true, post_clock},
     {"POST", "rate", true, post_rate},
     {"PUT", "account", true, put_account},
+    {"PUT", "refusals", true, put_refusals},
     {"POST", "expire-tokens", false, post_expire_tokens},
     {"POST", "events", true, sim_control_post_events},
     {"GET", "queues", false, sim_control_get_queues},

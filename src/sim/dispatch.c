@@ -132,9 +132,9 @@ static enum sim_outcome fail_by_fault(struct sim_request *r)
     return sim_fail(r, f->status, f->code, "The simulator was told to fail here.");
 }
 
-static enum sim_outcome delay(struct sim_request *r)
+static enum sim_outcome delay(struct sim_request *r, enum sim_phase phase)
 {
-    r->phase = SIM_PHASE_DELAYED;
+    r->phase = phase;
     r->parking.connection = r->connection;
     r->parking.queue = NULL;
     r->parking.deadline_ms = sim_mono_ms() + r->fault.delay_ms;
@@ -163,9 +163,9 @@ static void strike_after(struct sim_request *r)
         r->abort_connection = true;
     else if (f->after && f->status)
         fail_by_fault(r);
-    if (f->invalid_json) {
+    if (f->invalid_json || f->body) {
         sim_buf_fini(&r->reply.body);
-        sim_buf_str(&r->reply.body, "{\"this is\": not JSON");
+        sim_buf_str(&r->reply.body, f->body ? f->body : "{\"this is\": not JSON");
     }
 }
 
@@ -194,8 +194,12 @@ enum sim_outcome sim_dispatch(struct sim_request *r)
             atomic_fetch_add(&r->region->calls[r->op], 1);
             sim_faults_take(&r->region->faults, name, &r->fault);
         }
-        if (r->fault.delay_ms && delay(r) == SIM_PARKED)
+        if (r->fault.delay_ms && !r->fault.after && delay(r, SIM_PHASE_DELAYED) == SIM_PARKED)
             return SIM_PARKED;
+    }
+    if (r->phase == SIM_PHASE_HELD) {
+        finish(r);
+        return SIM_DONE;
     }
     if (r->phase != SIM_PHASE_ADMITTED) {
         r->phase = SIM_PHASE_ADMITTED;
@@ -206,6 +210,8 @@ enum sim_outcome sim_dispatch(struct sim_request *r)
             return throttle(r);
     }
     if (sim_op_info(r->op)->handler(r) == SIM_PARKED)
+        return SIM_PARKED;
+    if (r->fault.after && r->fault.delay_ms && delay(r, SIM_PHASE_HELD) == SIM_PARKED)
         return SIM_PARKED;
     finish(r);
     return SIM_DONE;

@@ -11,6 +11,7 @@
 void sim_fault_fini(struct sim_fault *f)
 {
     free(f->code);
+    free(f->body);
     *f = (struct sim_fault){0};
 }
 
@@ -41,6 +42,7 @@ void sim_faults_fini(struct sim_faults *f)
 struct wanted {
     const char *operation;
     const char *code;
+    const char *body;
     json_int_t count;
     json_int_t status;
     json_int_t delay_ms;
@@ -50,13 +52,13 @@ struct wanted {
 static const char *read_rule(const json_t *json, struct wanted *w)
 {
     *w = (struct wanted){.operation = "*", .count = 1};
-    if (json_unpack((json_t *)json, "{s?s,s?s,s?I,s?I,s?I,s?b,s?b,s?b,s?b,s?b !}", "operation",
-                    &w->operation, "code", &w->code, "count", &w->count, "status", &w->status,
-                    "delay_ms", &w->delay_ms, "reset", &w->reset, "truncate", &w->truncate,
-                    "invalid_json", &w->invalid_json, "throttle", &w->throttle, "after",
-                    &w->after) != 0)
+    if (json_unpack((json_t *)json, "{s?s,s?s,s?s,s?I,s?I,s?I,s?b,s?b,s?b,s?b,s?b !}", "operation",
+                    &w->operation, "code", &w->code, "body", &w->body, "count", &w->count, "status",
+                    &w->status, "delay_ms", &w->delay_ms, "reset", &w->reset, "truncate",
+                    &w->truncate, "invalid_json", &w->invalid_json, "throttle", &w->throttle,
+                    "after", &w->after) != 0)
         return "a fault has: operation code count status delay_ms reset truncate invalid_json "
-               "throttle after";
+               "throttle after body";
     if (strcmp(w->operation, "*") != 0 && !sim_op_find(SIM_NO_SERVICE, w->operation))
         return "unknown operation";
     if (w->count < 1)
@@ -91,6 +93,7 @@ static struct sim_fault_rule make_rule(const struct wanted *w)
         rule.fault.status = 400;
     }
     rule.fault.code = code ? sim_strdup(code) : NULL;
+    rule.fault.body = w->body ? sim_strdup(w->body) : NULL;
     return rule;
 }
 
@@ -138,6 +141,7 @@ static void copy_fault(struct sim_fault *out, const struct sim_fault *f)
 {
     *out = *f;
     out->code = f->code ? sim_strdup(f->code) : NULL;
+    out->body = f->body ? sim_strdup(f->body) : NULL;
 }
 
 void sim_faults_take(struct sim_faults *f, const char *operation, struct sim_fault *out)

@@ -15,7 +15,8 @@ struct sim_fault {
     bool reset;        /* the connection ends with RST, no reply */
     bool truncate;     /* half of the body, then the connection ends */
     bool invalid_json; /* 200 with a body that is not JSON */
-    bool after;        /* status and reset: only after the operation took effect */
+    char *body;        /* in place of the reply's; NULL: none */
+    bool after;        /* status, reset, delay: only after the operation took effect */
 };
 void sim_fault_fini(struct sim_fault *f);
 

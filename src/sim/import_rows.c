@@ -43,7 +43,8 @@ static bool read_json(const char *line, bool remove, struct row *row)
 static bool apply(struct sim_region *g, const struct sim_import_job *job, const char *line)
 {
     struct row row;
-    if (!(job->json ? read_json : read_csv)(line, job->remove, &row))
+    if (!(job->json ? read_json : read_csv)(line, job->remove, &row) ||
+        sim_refusals_row(&g->refusals, row.address))
         return false;
     if (job->remove)
         sim_suppression_delete(&g->list, row.address);

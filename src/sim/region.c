@@ -15,11 +15,13 @@ void sim_region_init(struct sim_region *g, const char *name, double rps)
     sim_queues_init(&g->queues);
     sim_topics_init(&g->topics);
     sim_imports_init(&g->imports);
+    sim_refusals_init(&g->refusals);
 }
 
 void sim_region_fini(struct sim_region *g)
 {
     sim_imports_fini(&g->imports);
+    sim_refusals_fini(&g->refusals);
     sim_topics_fini(&g->topics);
     sim_queues_fini(&g->queues);
     sim_account_fini(&g->account);

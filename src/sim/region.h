@@ -6,6 +6,7 @@
 #include "imports.h"
 #include "ops.h"
 #include "queue.h"
+#include "refusals.h"
 #include "suppression.h"
 #include "topics.h"
 
@@ -40,6 +41,7 @@ struct sim_region {
     struct sim_queues queues;
     struct sim_topics topics;
     struct sim_imports imports;
+    struct sim_refusals refusals;
 };
 
 void sim_region_init(struct sim_region *g, const char *name, double rps);

@@ -35,7 +35,8 @@ struct sim_reply {
     bool is_error;
 };
 
-enum sim_phase { SIM_PHASE_NEW, SIM_PHASE_DELAYED, SIM_PHASE_ADMITTED };
+/* HELD: the operation took effect, and its answer waits. */
+enum sim_phase { SIM_PHASE_NEW, SIM_PHASE_DELAYED, SIM_PHASE_ADMITTED, SIM_PHASE_HELD };
 
 /* One HTTP request; belongs to the MHD worker of its connection from first byte to last. */
 struct sim_request {

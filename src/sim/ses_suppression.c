@@ -15,7 +15,8 @@ enum sim_outcome sim_ses_put_suppressed(struct sim_request *r)
         return sim_ses_bad(r,
                            "1 validation error detected: Value at 'reason' failed to satisfy "
                            "constraint: Member must satisfy enum value set: [BOUNCE, COMPLAINT]");
-    if (!address || !sim_address_spelling(address, spelling))
+    if (!address || !sim_address_spelling(address, spelling) ||
+        sim_refusals_put(&r->region->refusals, spelling))
         return sim_ses_bad(r, "Invalid email address.");
     if (!sim_account_production(&r->region->account))
         return sim_ses_bad(r, "This operation is not available while your account is in the "
