@@ -195,6 +195,30 @@ bool sup_aws_client_custom(const struct sup_aws *a, enum sup_aws_service service
     return a->custom[service];
 }
 
+int sup_aws_client_endpoint(const struct sup_aws *a, enum sup_aws_service service,
+                            const char *region, char **out, struct sup_err *err)
+{
+    const struct sup_aws_endpoint_query q = {
+        .env = &a->env, .config = a->config, .profile = a->profile, .insecure = a->insecure};
+
+    *out = NULL;
+    if (region != NULL && region[0] != '\0' && !a->custom[service])
+        return sup_aws_endpoint(out, &q, service, region, err);
+    *out = strdup(a->endpoints[service]);
+    return *out != NULL ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
+}
+
+bool sup_aws_client_s3_in_path(const struct sup_aws *a)
+{
+    char *style = NULL;
+    bool path = sup_aws_config_get_sub(a->config, SUP_AWS_PROFILE, a->profile, "s3",
+                                       "addressing_style", &style) == SUP_OK &&
+                style != NULL && strcmp(style, "path") == 0;
+
+    free(style);
+    return path;
+}
+
 bool sup_aws_client_insecure(const struct sup_aws *a)
 {
     return a->insecure;
@@ -272,7 +296,7 @@ static int send_once(struct attempt *t, struct sup_http_response *r, struct sup_
                              .n_headers = c->n_headers,
                              .body = c->body,
                              .credentials = c->unsigned_call ? NULL : &keys,
-                             .region = a->region,
+                             .region = c->region != NULL ? c->region : a->region,
                              .service = sup_aws_signing_name(c->service),
                              .sigv4_flags =
                                  c->service == SUP_AWS_S3 ? SUP_SIGV4_S3 : SUP_SIGV4_DEFAULT,

@@ -34,6 +34,12 @@ void sup_aws_free(struct sup_aws *a);
 const char *sup_aws_client_region(const struct sup_aws *a);
 /* Does the service's endpoint come from configuration or environment? */
 bool sup_aws_client_custom(const struct sup_aws *a, enum sup_aws_service service);
+/* The service's endpoint in a Region ("" or NULL: the client's): a configured one is the same for
+ * all. Malloc'd. Errors: those of sup_aws_endpoint. */
+int sup_aws_client_endpoint(const struct sup_aws *a, enum sup_aws_service service,
+                            const char *region, char **out, struct sup_err *err);
+/* Does the profile ask for S3 buckets in the path (s3 = addressing_style = path)? */
+bool sup_aws_client_s3_in_path(const struct sup_aws *a);
 bool sup_aws_client_insecure(const struct sup_aws *a);
 /* The account that the credentials belong to, when their source told; malloc'd or NULL. */
 char *sup_aws_account_id(struct sup_aws *a);
@@ -62,6 +68,7 @@ struct sup_aws_call {
     const char *method;
     const char
         *url; /* NULL: the service's endpoint. Used by SQS, whose queue URL may name a host */
+    const char *region;               /* to sign for; NULL: the client's */
     const char *path;                 /* encoded, begins with '/' */
     const char *query;                /* encoded, NULL: none */
     const struct sup_header *headers; /* beside host, x-amz-* and Authorization */

@@ -113,3 +113,39 @@ bool sup_xml_text(struct sup_slice xml, const char *name, struct sup_buf *out)
     }
     return false;
 }
+
+/* Where "</name>" or "</prefix:name>" begins; xml.n when nowhere. *after is behind it. */
+static size_t find_close(struct sup_slice xml, size_t from, const char *name, size_t *after)
+{
+    for (size_t at = find_byte(xml, from, '<'); at < xml.n; at = find_byte(xml, at + 1, '<')) {
+        size_t end = find_byte(xml, at, '>');
+        if (end == xml.n)
+            break;
+        if (at + 1 < end && xml.p[at + 1] == '/' && is_open_tag(xml, at + 1, end, name)) {
+            *after = end + 1;
+            return at;
+        }
+    }
+    return xml.n;
+}
+
+bool sup_xml_next(struct sup_slice *rest, const char *name, struct sup_slice *inner)
+{
+    struct sup_slice xml = *rest;
+    size_t after = 0;
+
+    for (size_t at = find_byte(xml, 0, '<'); at < xml.n; at = find_byte(xml, at + 1, '<')) {
+        size_t end = find_byte(xml, at, '>');
+        if (end == xml.n || !is_open_tag(xml, at, end, name))
+            continue;
+        bool empty = xml.p[end - 1] == '/';
+        size_t close = empty ? end + 1 : find_close(xml, end, name, &after);
+        if (close == xml.n && !empty)
+            return false;
+        after = empty ? end + 1 : after;
+        *inner = sup_slice_of(xml.p + end + 1, close - (end + 1));
+        *rest = sup_slice_of(xml.p + after, xml.n - after);
+        return true;
+    }
+    return false;
+}

@@ -160,20 +160,25 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 below review, 1 at review or pause, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync rates\n",
      sup_cmd_rates},
-    {"ingest", "FILE|DIR|- ... [--resume FILE]", "backfill archived events through the agent",
-     "Reads events from files, folders (in order of their names) and standard input, plain or "
-     "gzip,\n"
-     "JSON documents in a row as Firehose leaves them in S3, and hands them to the agent. Events "
-     "keep\n"
+    {"ingest", "FILE|DIR|s3://BUCKET/PREFIX|- ... [--resume FILE]",
+     "backfill archived events through the agent",
+     "Reads events from files, folders (in order of their names), objects in Amazon S3 and "
+     "standard\n"
+     "input, plain or gzip, JSON documents in a row as Firehose leaves them in S3, and hands them "
+     "to\n"
+     "the agent. S3 is asked with the credentials of this command's environment, as AWS's own "
+     "tools\n"
+     "find them (s3:ListBucket on the bucket, s3:GetObject on its objects). Events keep\n"
      "their own time, so nothing that is newer is undone, and what was seen before is not taken\n"
      "twice. Memory does not grow with the files. What cannot be read is named with its position\n"
      "(bytes in the inflated file) and does not stop the rest.\n\n"
      "Options:\n"
-     "  --resume FILE        keep a journal there, and go on where it ends\n" COMMON "\n"
+     "  --resume FILE        keep a journal there, and go on where it ends\n"
+     "  --region R           of the bucket; S3 says it by itself\n" COMMON "\n"
      "Exit status:\n  0 all taken, 1 something refused, 3 a file cannot be read to its end, or no "
      "agent,\n  2 wrong usage\n\n"
      "Examples:\n  supsync ingest --resume backfill.journal /archive/2026\n"
-     "  aws s3 cp s3://bucket/2026/11/24/07/x.gz - | supsync ingest -\n",
+     "  supsync ingest --resume s3.journal s3://bucket/ses/2026/11/\n",
      sup_cmd_ingest},
     {"explain", "FILE...|- [--config FILE]", "what would be decided for events, and by which rule",
      "Reads events offline, without an agent, and prints for each recipient the verdict and the\n"

@@ -84,7 +84,8 @@ void sup_journal_look_up(const struct sup_journal *j, const struct sup_journal_o
                          uint64_t *offset, bool *done)
 {
     const json_t *line = json_object_get(j->objects, o->name);
-    bool same = line != NULL &&
+    const char *version = json_string_value(json_object_get(line, "version"));
+    bool same = line != NULL && strcmp(version != NULL ? version : "", o->version) == 0 &&
                 json_integer_value(json_object_get(line, "size")) == (json_int_t)o->size &&
                 json_integer_value(json_object_get(line, "changed")) == (json_int_t)o->changed_ms;
     json_int_t at = same ? json_integer_value(json_object_get(line, "offset")) : 0;
@@ -101,6 +102,8 @@ int sup_journal_note(struct sup_journal *j, const struct sup_journal_object *o, 
     json_t *line = json_pack("{s:s, s:I, s:I, s:I, s:b}", "object", o->name, "size",
                              (json_int_t)o->size, "changed", (json_int_t)o->changed_ms, "offset",
                              (json_int_t)offset, "done", (int)done);
+    if (line != NULL && o->version[0] != '\0')
+        json_object_set_new(line, "version", json_string(o->version));
     bool ok = line != NULL && json_dumpf(line, j->f, JSON_COMPACT) == 0 && fputc('\n', j->f) >= 0 &&
               fflush(j->f) == 0;
     json_decref(line);

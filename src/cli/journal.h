@@ -20,6 +20,7 @@ struct sup_journal_object {
     const char *name;
     uint64_t size;
     int64_t changed_ms;
+    const char *version; /* what S3 calls ETag; "" for files */
 };
 /* Everything before *offset (inflated) is acknowledged; *done: all of it. */
 void sup_journal_look_up(const struct sup_journal *j, const struct sup_journal_object *o,

@@ -83,6 +83,11 @@ static void draw(struct sup_tally *t)
     fflush(stderr);
 }
 
+bool sup_tally_is_shown(const struct sup_tally *t)
+{
+    return t->terminal;
+}
+
 void sup_tally_expect(struct sup_tally *t, uint64_t bytes)
 {
     t->expected += bytes;

@@ -12,6 +12,7 @@ struct sup_tally *sup_tally_new(struct sup_cli *cli); /* NULL when out of memory
 void sup_tally_free(struct sup_tally *t);             /* NULL is fine */
 
 /* --- progress, on a terminal only --- */
+bool sup_tally_is_shown(const struct sup_tally *t);         /* is there one? */
 void sup_tally_expect(struct sup_tally *t, uint64_t bytes); /* an object; 0 = unknown size */
 void sup_tally_object(struct sup_tally *t, uint64_t bytes, bool done_before);
 void sup_tally_progress(struct sup_tally *t, uint64_t read); /* of the present object */

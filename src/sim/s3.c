@@ -5,6 +5,7 @@
 #include "sim.h"
 #include "xml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,20 @@ static enum sim_outcome missing(struct sim_request *r, enum sim_s3_result result
     return sim_fail(r, 404, "NoSuchKey", "The specified key does not exist.");
 }
 
+bool sim_s3_elsewhere(struct sim_request *r)
+{
+    char region[64];
+    if (!r->region || !sim_s3_find_bucket(&r->sim->s3, r->target, region))
+        return false;
+    sim_reply_header(r, "x-amz-bucket-region", region);
+    if (strcmp(region, r->region->name) == 0)
+        return false;
+    sim_fail(r, 301, "PermanentRedirect",
+             "The bucket you are attempting to access must be addressed using the specified "
+             "endpoint. Please send all future requests to this endpoint.");
+    return true;
+}
+
 enum sim_outcome sim_s3_create_bucket(struct sim_request *r)
 {
     const char *region = r->region ? r->region->name : "us-east-1";
@@ -89,10 +104,9 @@ enum sim_outcome sim_s3_create_bucket(struct sim_request *r)
 
 enum sim_outcome sim_s3_head_bucket(struct sim_request *r)
 {
-    char region[64];
-    if (!sim_s3_find_bucket(&r->sim->s3, r->target, region))
+    if (!sim_s3_find_bucket(&r->sim->s3, r->target, NULL))
         return missing(r, SIM_S3_NO_BUCKET);
-    sim_reply_header(r, "x-amz-bucket-region", region);
+    sim_s3_elsewhere(r);
     return SIM_DONE;
 }
 
@@ -164,23 +178,80 @@ enum sim_outcome sim_s3_put_object(struct sim_request *r)
     return result == SIM_S3_OK ? SIM_DONE : missing(r, result);
 }
 
+/* RFC 9110 section 14.1.2, one range of bytes. False: no such range, and *from = *n = 0. A header
+ * that is not understood is as if it were not there. */
+static bool take_range(const struct sim_request *r, size_t size, size_t *from, size_t *n,
+                       bool *part)
+{
+    const char *text = sim_request_header(r, "range");
+    unsigned long long first = 0, last = 0;
+    char tail = 0;
+    *from = 0;
+    *n = size;
+    *part = false;
+    if (!text)
+        return true;
+    if (sscanf(text, "bytes=-%llu%c", &last, &tail) == 1) {
+        first = last < size ? size - last : 0;
+        last = size - (size > 0);
+    } else if (sscanf(text, "bytes=%llu-%llu%c", &first, &last, &tail) == 2) {
+        if (last < first)
+            return true;
+    } else if (sscanf(text, "bytes=%llu-%c", &first, &tail) == 1) {
+        last = size - (size > 0);
+    } else {
+        return true;
+    }
+    *n = 0;
+    if (first >= size)
+        return false;
+    *part = true;
+    *from = (size_t)first;
+    *n = (size_t)(last < size ? last : size - 1) - *from + 1;
+    return true;
+}
+
+static enum sim_outcome send_object(struct sim_request *r, const struct sim_object *o)
+{
+    const char *match = sim_request_header(r, "if-match");
+    size_t from, n;
+    bool part;
+    if (match && strcmp(match, "*") != 0 && strcmp(match, o->etag) != 0)
+        return sim_fail(r, 412, "PreconditionFailed",
+                        "At least one of the pre-conditions you specified did not hold");
+    if (!take_range(r, o->data.len, &from, &n, &part))
+        return sim_fail(r, 416, "InvalidRange", "The requested range is not satisfiable");
+    char when[SIM_TIME_LEN];
+    sim_time_http(when, o->modified_ms);
+    sim_reply_header(r, "ETag", o->etag);
+    sim_reply_header(r, "Last-Modified", when);
+    sim_reply_header(r, "Accept-Ranges", "bytes");
+    sim_reply_header(r, "Content-Type", o->content_type);
+    if (o->content_encoding)
+        sim_reply_header(r, "Content-Encoding", o->content_encoding);
+    if (part) {
+        struct sim_buf range = {0};
+        sim_buf_printf(&range, "bytes %zu-%zu/%zu", from, from + n - 1, o->data.len);
+        sim_reply_header(r, "Content-Range", sim_buf_cstr(&range));
+        sim_buf_fini(&range);
+        r->reply.status = 206;
+    }
+    if (n)
+        sim_buf_add(&r->reply.body, o->data.data + from, n);
+    return SIM_DONE;
+}
+
 enum sim_outcome sim_s3_get_object(struct sim_request *r)
 {
     struct sim_object o;
+    if (sim_s3_elsewhere(r))
+        return SIM_DONE;
     enum sim_s3_result result = sim_s3_get(&r->sim->s3, r->target, r->key, &o);
     if (result != SIM_S3_OK)
         return missing(r, result);
-    char when[SIM_TIME_LEN];
-    sim_time_http(when, o.modified_ms);
-    sim_reply_header(r, "ETag", o.etag);
-    sim_reply_header(r, "Last-Modified", when);
-    sim_reply_header(r, "Content-Type", o.content_type);
-    if (o.content_encoding)
-        sim_reply_header(r, "Content-Encoding", o.content_encoding);
-    r->reply.body = o.data;
-    o.data = (struct sim_buf){0};
+    enum sim_outcome outcome = send_object(r, &o);
     sim_object_fini(&o);
-    return SIM_DONE;
+    return outcome;
 }
 
 enum sim_outcome sim_s3_head_object(struct sim_request *r)

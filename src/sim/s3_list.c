@@ -119,6 +119,8 @@ static const char *or_empty(const char *s)
 
 enum sim_outcome sim_s3_list_objects(struct sim_request *r)
 {
+    if (sim_s3_elsewhere(r))
+        return SIM_DONE;
     const char *max = sim_pairs_get(&r->query, "max-keys");
     const char *token = sim_pairs_get(&r->query, "continuation-token");
     const char *encoding = sim_pairs_get(&r->query, "encoding-type");

@@ -55,7 +55,7 @@ BEGIN {
     third_party("OpenSSL", "^openssl/", "^src/(aws|sim)/", 0)
     third_party("Jansson", "^jansson", "^src/(aws|http|cli|sim)/", 0)
     third_party("libmicrohttpd", "^microhttpd\\.h$", "^src/(http|sim)/", 0)
-    third_party("zlib", "^zlib\\.h$", "^src/cli/source\\.c$", 1)
+    third_party("zlib", "^zlib\\.h$", "^src/(core/archive_reader|cli/gzip_file)\\.c$", 1)
     third_party("libyaml", "^(yaml|cyaml/cyaml)\\.h$", "^src/agent/", 0)
     third_party("uthash", "^ut(hash|list|array|string)\\.h$", "^src/sim/", 0)
 

@@ -1,0 +1,195 @@
+"""Archives on S3: backfill from a prefix, the agent that watches one, and the event log's export."""
+
+import datetime
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+
+import harness
+from harness import SUPSYNC, wait_for
+from test_ingest import bounce, complaint, envelope
+
+R = "eu-west-1"
+BUCKET = "archive-bucket"
+
+
+class S3TestCase(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.sim = self.simulator([R, "us-east-1"])
+        self.s3 = self.sim.client("s3", R)
+        self.addCleanup(self.s3.close)
+        self.make_bucket(BUCKET)
+
+    def make_bucket(self, name, region=R):
+        s3 = self.sim.client("s3", region)
+        where = {} if region == "us-east-1" else {
+            "CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **where)
+        s3.close()
+
+    def put(self, key, data, bucket=BUCKET, **more):
+        self.s3.put_object(Bucket=bucket, Key=key, Body=data, **more)
+
+    def node_without_queue(self):
+        node = self.agent(R, sim=self.sim)
+        del node.config["sqs"]
+        node.config["ses"] = {"mode": "observe"}
+        return node
+
+
+def text(events, separator=b"\n"):
+    return separator.join(json.dumps(e).encode() for e in events)
+
+
+def dump(node):
+    return [{k: row[k] for k in ("address", "state", "reason", "time")} for row in node.rows()]
+
+
+class BackfillFromS3(S3TestCase):
+    def setUp(self):
+        super().setUp()
+        self.node = self.node_without_queue()
+        self.node.start()
+
+    def run_ingest(self, *arguments, env=None):
+        environment = dict(os.environ, SUPSYNC_SOCKET=self.node.socket, AWS_REGION=R)
+        environment.update(self.sim.environment())
+        environment.update(env or {})
+        return subprocess.run([SUPSYNC, "ingest", "--output", "json", *arguments], timeout=120,
+                              env=environment, capture_output=True, check=False)
+
+    def ingest(self, *arguments, status=0, env=None):
+        r = self.run_ingest(*arguments, env=env)
+        self.assertEqual(r.returncode, status, r.stderr)
+        return json.loads(r.stdout)
+
+    def test_prefix_of_all_forms(self):
+        events = [(complaint if i % 3 == 0 else bounce)(f"u{i}@example.com", i)
+                  for i in range(3000)]
+        keys = ["in/2026/01/02/03/plain", "in/2026/01/02/03/odd key+?&=%25é\"'<>.json",
+                "in/2026/01/02/04/b.gz"]
+        self.put(keys[0], text(events[:1000], b""))
+        self.put(keys[1], text(events[1000:2000], b"\n\n"))
+        self.put(keys[2], gzip.compress(text(envelope(e) for e in events[2000:])),
+                 ContentEncoding="gzip")
+        self.put("in/2026/", b"")  # a folder, as a console makes it
+        self.put("input/other", text([bounce("not-asked-for@example.com", 9000)]))
+        result = self.ingest(f"s3://{BUCKET}/in/")
+        self.assertEqual((result["objects"], result["documents"], result["refused"]), (3, 3000, 0))
+        self.assertEqual(result["events"], {"Bounce": 2000, "Complaint": 1000})
+        self.assertEqual(len(dump(self.node)), 3000)
+        self.assertEqual(self.node.verdict("not-asked-for@example.com"), "allow")
+        again = self.ingest(f"s3://{BUCKET}/in/")
+        self.assertEqual((again["duplicates"], again["suppressed"]), (3000, 0))
+
+    def test_many_pages(self):
+        for i in range(1203):
+            self.put(f"p/{i:05}", text([bounce(f"p{i}@example.com", i)]))
+        result = self.ingest(f"s3://{BUCKET}/p/")
+        self.assertEqual((result["objects"], result["suppressed"]), (1203, 1203))
+        self.assertEqual(self.sim.calls(R)["ListObjectsV2"], 2)
+
+    def test_large_object_in_parts(self):
+        event = text([bounce("flat@example.com")])
+        padding = (b" " * 1000 + b"\n") * 30000
+        self.put("big", event + padding + text([bounce("end@example.com", 2)]))
+        # Connections that break and trouble of S3's cost a part, not the object.
+        self.sim.faults(R, [{"operation": "GetObject", "count": 2, "truncate": True},
+                            {"operation": "GetObject", "count": 1, "status": 503,
+                             "code": "SlowDown"}])
+        result = self.ingest(f"s3://{BUCKET}/big", env={"AWS_MAX_ATTEMPTS": "10"})
+        self.assertEqual((result["documents"], result["suppressed"], result["refused"]), (2, 2, 0))
+        self.assertGreaterEqual(self.sim.calls(R)["GetObject"], 8 + 3)
+
+    def test_memory_stays_flat(self):
+        event = text([bounce("flat@example.com")])
+        self.put("small", event)
+        self.put("big", event + (b" " * 1000 + b"\n") * 60000 + event)
+
+        def peak(key):
+            environment = dict(os.environ, SUPSYNC_SOCKET=self.node.socket, AWS_REGION=R)
+            environment.update(self.sim.environment())
+            p = subprocess.Popen([SUPSYNC, "ingest", "--output", "json", f"s3://{BUCKET}/{key}"],
+                                 env=environment, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(p.pid, 0)
+            p.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(p.returncode, 0)
+            return usage.ru_maxrss
+
+        self.assertLess(peak("big") - peak("small"), 48 * 1024, "KiB more for 60 MB")
+
+    def test_unreadable_and_damaged_are_named(self):
+        good = text([bounce("good@example.com")])
+        self.put("x/a.parquet", b"PAR1\x15\x04\x15")
+        self.put("x/b.bz2", b"BZh91AY&SY")
+        self.put("x/c.orc", b"ORC\x0a\x0b")
+        self.put("x/d.avro", b"Obj\x01\x04\x14")
+        self.put("x/e", good + b"\njunk\n" + good)
+        self.put("x/f.gz", gzip.compress(os.urandom(200000))[:-100000])
+        result = self.ingest(f"s3://{BUCKET}/x", status=1)
+        found = {r["object"].rsplit("/", 1)[1]: r["error"] for r in result["refusals"]}
+        for name, what in (("a.parquet", "Parquet"), ("b.bz2", "bzip2"), ("c.orc", "ORC"),
+                           ("d.avro", "Avro"), ("f.gz", "binary data")):
+            self.assertIn(what, found[name])
+        self.assertIn(f"s3://{BUCKET}/x/e", [r["object"] for r in result["refusals"]])
+        self.assertEqual(self.node.verdict("good@example.com"), "block")
+
+    def test_resume(self):
+        journal = os.path.join(self.directory, "journal")
+        events = [bounce(f"r{i}@example.com", i) for i in range(2500)]
+        self.put("r/a.gz", gzip.compress(text(events)))
+        self.put("r/b", text(events[:5]))
+        first = self.ingest("--resume", journal, f"s3://{BUCKET}/r/")
+        self.assertEqual((first["documents"], first["objects_done_before"]), (2505, 0))
+        # Killed after the first batch of the first object: only what was noted counts.
+        with open(journal, "rb") as f:
+            lines = [line for line in f.read().splitlines() if line]
+        with open(journal, "wb") as f:
+            f.write(lines[0] + b"\n")
+        self.assertFalse(json.loads(lines[0])["done"])
+        second = self.ingest("--resume", journal, f"s3://{BUCKET}/r/")
+        self.assertEqual((second["documents"], second["objects_done_before"]), (1505, 0))
+        third = self.ingest("--resume", journal, f"s3://{BUCKET}/r/")
+        self.assertEqual((third["documents"], third["objects_done_before"]), (0, 2))
+        # Another object under the same key is not the one that was done, even of the same size.
+        self.put("r/b", text(events[5:10]))
+        fourth = self.ingest("--resume", journal, f"s3://{BUCKET}/r/")
+        self.assertEqual((fourth["documents"], fourth["objects_done_before"]), (5, 1))
+
+    def test_bucket_of_another_region(self):
+        self.make_bucket("over-there", "us-east-1")
+        s3 = self.sim.client("s3", "us-east-1")
+        s3.put_object(Bucket="over-there", Key="k", Body=text([bounce("far@example.com")]))
+        s3.close()
+        self.assertEqual(self.ingest("s3://over-there")["suppressed"], 1)
+        self.assertEqual(self.ingest("--region", "us-east-1", "s3://over-there/k")["duplicates"], 1)
+
+    def test_refusals_say_what_to_mend(self):
+        self.put("k", text([bounce("a@example.com")]))
+        cases = (
+            ("ListObjectsV2", 403, "AccessDenied", b"s3:ListBucket"),
+            ("GetObject", 403, "AccessDenied", b"s3:GetObject"),
+            ("GetObject", 400, "KMS.DisabledException", b"kms:Decrypt"),
+            ("GetObject", 403, "InvalidObjectState", b"restore it first"),
+            ("GetObject", 412, "PreconditionFailed", b"replaced while it was read"),
+        )
+        for operation, status, code, words in cases:
+            with self.subTest(code=code):
+                self.sim.faults(R, [{"operation": operation, "count": 1, "status": status,
+                                     "code": code}])
+                r = self.run_ingest(f"s3://{BUCKET}/k")
+                self.assertEqual(r.returncode, 3, r.stderr)
+                self.assertIn(words, r.stderr)
+        r = self.run_ingest("s3://no-such-bucket-here/k")
+        self.assertEqual(r.returncode, 3)
+        self.assertIn(b"there is no such bucket", r.stderr)
+        r = self.run_ingest("s3://Not_A_Bucket/k")
+        self.assertEqual(r.returncode, 3)
+        self.assertIn(b"not the name of an S3 bucket", r.stderr)
+
+
+if __name__ == "__main__":
+    harness.main_parallel(3)
