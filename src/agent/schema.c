@@ -55,6 +55,7 @@ const struct sup_key sup_schema[] = {
     {"sqs[].queue_url", SUP_KEY_STRING, QUEUE(queue_url), .check = sup_check_aws_url,
      .what = what_aws_url, .unique = true},
     {"sqs[].receivers", SUP_KEY_UINT, QUEUE(receivers), .def = "4", .min = 1, .max = 64},
+    {"sqs[].in_hand", SUP_KEY_UINT, QUEUE(in_hand), .def = "40", .min = 10, .max = 1000},
 
     {"sns_http.listen", SUP_KEY_STRING, O(sns_http.listen), .def = "", .check = sup_check_host_port,
      .what = what_listen},
@@ -114,6 +115,8 @@ const struct sup_key sup_schema[] = {
      .min = 0, .max = 3660 * DAY},
     {"ingest.dedup_ttl", SUP_KEY_DURATION, O(ingest.dedup_ttl_ms), .def = "15d", .min = HOUR,
      .max = 366 * DAY},
+    {"ingest.in_hand_mib", SUP_KEY_MIB, O(ingest.in_hand_bytes), .def = "64", .min = 1,
+     .max = 65536},
 
     {"soft.retention", SUP_KEY_DURATION, O(soft.retention_ms), .def = "14d", .min = HOUR,
      .max = 366 * DAY},

@@ -61,23 +61,20 @@ struct sqs_call {
     bool long_poll;
 };
 
-/* On SUP_OK *reply is an object that the caller releases. */
-static int call(struct sup_aws *a, const struct sqs_call *c, json_t **reply,
-                struct sup_aws_error *aerr, struct sup_err *err)
+/* On SUP_OK r has the reply. */
+static int call_raw(struct sup_aws *a, const struct sqs_call *c, struct sup_http_response *r,
+                    struct sup_aws_error *aerr, struct sup_err *err)
 {
     char target[64];
     struct sup_buf body;
     struct sup_buf origin;
-    struct sup_http_response r;
 
-    *reply = NULL;
     snprintf(target, sizeof target, "AmazonSQS.%s", c->action);
     struct sup_header headers[] = {{"content-type", "application/x-amz-json-1.0"},
                                    {"x-amz-target", target},
                                    {"x-amzn-query-mode", "true"}};
     sup_buf_init(&body, REQUEST_MAX);
     sup_buf_init(&origin, 512);
-    sup_http_response_init(&r);
     int rc = sup_json_write(c->body, &body, err);
     if (rc == SUP_OK && c->queue_url != NULL)
         rc = origin_of(a, c->queue_url, &origin, err);
@@ -93,17 +90,32 @@ static int call(struct sup_aws *a, const struct sqs_call *c, json_t **reply,
                                   .max_body = RECEIVE_BODY_MAX,
                                   .long_poll = c->long_poll,
                                   .stop = c->stop};
-        rc = sup_aws_call(a, &ac, &r, aerr, err);
+        rc = sup_aws_call(a, &ac, r, aerr, err);
     } else if (aerr != NULL) {
         memset(aerr, 0, sizeof *aerr);
     }
-    if (rc == SUP_OK)
-        rc = sup_json_object(sup_buf_slice(&r.body), reply, err);
     if (rc != SUP_OK)
         sup_err_prefix(err, rc, "SQS %s", c->action);
-    sup_http_response_fini(&r);
     sup_buf_fini(&origin);
     sup_buf_fini(&body);
+    return rc;
+}
+
+/* On SUP_OK *reply is an object that the caller releases. */
+static int call(struct sup_aws *a, const struct sqs_call *c, json_t **reply,
+                struct sup_aws_error *aerr, struct sup_err *err)
+{
+    struct sup_http_response r;
+
+    *reply = NULL;
+    sup_http_response_init(&r);
+    int rc = call_raw(a, c, &r, aerr, err);
+    if (rc == SUP_OK) {
+        rc = sup_json_object(sup_buf_slice(&r.body), reply, err);
+        if (rc != SUP_OK)
+            sup_err_prefix(err, rc, "SQS %s", c->action);
+    }
+    sup_http_response_fini(&r);
     return rc;
 }
 
@@ -145,19 +157,45 @@ static int parse_batch(json_t *reply, struct sup_sqs_batch *b, struct sup_err *e
 
     /* The key is absent when nothing came. */
     if (bad(sup_json_array(reply, "Messages", &list)) || json_array_size(list) > SUP_SQS_BATCH_MAX)
-        return sup_err_set(err, SUP_ECORRUPT, "SQS ReceiveMessage: odd list of messages");
+        return sup_err_set(err, SUP_ECORRUPT, "odd list of messages");
     for (size_t i = 0; i < json_array_size(list); i++) {
         if (parse_message(json_array_get(list, i), &b->messages[i]) != SUP_OK)
-            return sup_err_set(err, SUP_ECORRUPT, "SQS ReceiveMessage: odd message in the reply");
+            return sup_err_set(err, SUP_ECORRUPT, "odd message in the reply");
         b->n = i + 1;
     }
     return SUP_OK;
 }
 
+static json_t *receive_body(const struct sup_sqs_receive *req)
+{
+    json_t *body =
+        json_pack("{s:s, s:i, s:i, s:[s,s]}", "QueueUrl", req->queue_url, "MaxNumberOfMessages",
+                  (int)req->max_messages, "WaitTimeSeconds", (int)req->wait_s,
+                  "MessageSystemAttributeNames", "SentTimestamp", "ApproximateReceiveCount");
+
+    if (body != NULL && req->visibility_timeout_s >= 0)
+        json_object_set_new(body, "VisibilityTimeout", json_integer(req->visibility_timeout_s));
+    return body;
+}
+
+/* Jansson's tree owns the messages. */
+static int read_tree(void *arg, struct sup_slice reply, struct sup_sqs_batch *b,
+                     struct sup_err *err)
+{
+    json_t *tree = NULL;
+    int rc = sup_json_object(reply, &tree, err);
+
+    (void)arg;
+    if (rc != SUP_OK)
+        return rc;
+    b->owner = tree;
+    return parse_batch(tree, b, err);
+}
+
 int sup_sqs_receive(struct sup_aws *a, const struct sup_sqs_receive *req, struct sup_sqs_batch *b,
                     struct sup_aws_error *aerr, struct sup_err *err)
 {
-    json_t *reply = NULL;
+    struct sup_http_response r;
 
     *b = (struct sup_sqs_batch){0};
     if (aerr != NULL)
@@ -165,23 +203,21 @@ int sup_sqs_receive(struct sup_aws *a, const struct sup_sqs_receive *req, struct
     if (req->max_messages < 1 || req->max_messages > SUP_SQS_BATCH_MAX || req->wait_s > 20 ||
         req->visibility_timeout_s > 43200)
         return sup_err_set(err, SUP_EINPUT, "SQS ReceiveMessage: 1 to 10 messages, wait 0 to 20 s");
-    json_t *body =
-        json_pack("{s:s, s:i, s:i, s:[s,s]}", "QueueUrl", req->queue_url, "MaxNumberOfMessages",
-                  (int)req->max_messages, "WaitTimeSeconds", (int)req->wait_s,
-                  "MessageSystemAttributeNames", "SentTimestamp", "ApproximateReceiveCount");
-    if (body != NULL && req->visibility_timeout_s >= 0)
-        json_object_set_new(body, "VisibilityTimeout", json_integer(req->visibility_timeout_s));
     struct sqs_call c = {.action = "ReceiveMessage",
                          .queue_url = req->queue_url,
-                         .body = body,
+                         .body = receive_body(req),
                          .wait_ms = (int64_t)req->wait_s * 1000,
                          .stop = req->stop,
                          .long_poll = req->wait_s > 0};
-    int rc = call(a, &c, &reply, aerr, err);
-    if (rc != SUP_OK)
-        return rc;
-    rc = parse_batch(reply, b, err);
-    b->owner = reply;
+    sup_http_response_init(&r);
+    int rc = call_raw(a, &c, &r, aerr, err);
+    if (rc == SUP_OK) {
+        rc = req->read != NULL ? req->read(req->arg, sup_buf_slice(&r.body), b, err)
+                               : read_tree(NULL, sup_buf_slice(&r.body), b, err);
+        if (rc != SUP_OK)
+            sup_err_prefix(err, rc, "SQS ReceiveMessage");
+    }
+    sup_http_response_fini(&r);
     if (rc != SUP_OK)
         sup_sqs_batch_fini(b);
     return rc;

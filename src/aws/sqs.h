@@ -20,7 +20,7 @@ struct sup_sqs_message {
     int64_t receive_count; /* ApproximateReceiveCount, 0 when missing */
 };
 
-/* Owns everything that its messages point to. */
+/* Owns everything that its messages point to, unless the caller's reader does. */
 struct sup_sqs_batch {
     struct sup_sqs_message messages[SUP_SQS_BATCH_MAX];
     size_t n;
@@ -35,6 +35,10 @@ struct sup_sqs_receive {
     unsigned wait_s;          /* 0..20 */
     int visibility_timeout_s; /* negative: the queue's */
     struct sup_stop *stop;    /* NULL: the client's */
+    /* Reads the reply in a way of the caller's (fills messages and n; what they point to is his);
+     * NULL: Jansson does. SUP_OK, SUP_ECORRUPT, SUP_ENOMEM. */
+    int (*read)(void *arg, struct sup_slice reply, struct sup_sqs_batch *b, struct sup_err *err);
+    void *arg;
 };
 /* An empty queue is SUP_OK with n = 0. b is set in every case (empty on error). */
 int sup_sqs_receive(struct sup_aws *a, const struct sup_sqs_receive *req, struct sup_sqs_batch *b,

@@ -42,6 +42,7 @@ struct sup_event_job {
     size_t n, cap;
     struct document *documents;
     size_t n_documents, cap_documents;
+    size_t base; /* bytes of the bodies before */
     struct sup_buf bytes;
     struct sup_rate_job *rates;
     struct sup_soft_job *soft;
@@ -188,10 +189,11 @@ static void refuse(struct sup_event_job *j, const char *why)
     d->why_at = keep(j, why, strlen(why) + 1);
 }
 
-static void begin(struct sup_event_job *j)
+void sup_event_job_begin(struct sup_event_job *j)
 {
     j->n = 0;
     j->n_documents = 0;
+    j->base = 0;
     sup_rate_job_reset(j->rates);
     sup_soft_job_reset(j->soft);
     sup_log_job_reset(j->log);
@@ -200,7 +202,7 @@ static void begin(struct sup_event_job *j)
     memset(&j->tally, 0, sizeof(j->tally));
 }
 
-static void finish(struct sup_event_job *j)
+void sup_event_job_end(struct sup_event_job *j)
 {
     for (size_t i = 0; i < j->n_documents; i++)
         j->documents[i].after = j->documents[i].read;
@@ -242,17 +244,27 @@ static int read_all(struct sup_event_job *j, struct sup_event_reader *reader, si
     return bad;
 }
 
+int sup_event_job_add(struct sup_event_job *j, struct sup_event_reader *reader,
+                      struct sup_verdicts *verdicts, struct sup_slice body,
+                      const struct sup_classify_context *ctx, enum sup_cause cause,
+                      struct sup_err *err)
+{
+    sup_event_reader_begin(reader, body);
+    int rc = read_all(j, reader, j->base, verdicts, ctx, cause, err);
+    j->base += body.n + 1;
+    int packed = sup_log_job_pack(j->log);
+    return rc == SUP_OK && packed != SUP_OK ? sup_err_set(err, packed, "too much to log") : rc;
+}
+
 int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
                        struct sup_verdicts *verdicts, struct sup_slice body,
                        const struct sup_classify_context *ctx, enum sup_cause cause,
                        struct sup_err *err)
 {
-    begin(j);
-    sup_event_reader_begin(reader, body);
-    int rc = read_all(j, reader, 0, verdicts, ctx, cause, err);
-    finish(j);
-    int packed = sup_log_job_pack(j->log);
-    return rc == SUP_OK && packed != SUP_OK ? sup_err_set(err, packed, "too much to log") : rc;
+    sup_event_job_begin(j);
+    int rc = sup_event_job_add(j, reader, verdicts, body, ctx, cause, err);
+    sup_event_job_end(j);
+    return rc;
 }
 
 /* RFC 7464: RS does not occur within JSON. */
@@ -283,14 +295,14 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
 {
     int rc;
 
-    begin(j);
+    sup_event_job_begin(j);
     if (body.n > 0 && body.p[0] == RECORD_SEPARATOR) {
         rc = read_sequence(j, reader, verdicts, body, ctx, cause, err);
     } else {
         sup_event_reader_begin_stream(reader, body);
         rc = read_all(j, reader, 0, verdicts, ctx, cause, err);
     }
-    finish(j);
+    sup_event_job_end(j);
     int packed = rc == SUP_ENOMEM ? rc : sup_log_job_pack(j->log);
     if (packed != SUP_OK)
         return sup_err_set(err, packed, "too many events in one body");

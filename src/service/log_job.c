@@ -23,6 +23,7 @@ struct sup_log_job {
     struct sup_buf bytes, packed, addresses, verdicts;
     struct entry *entries;
     size_t n, cap;
+    size_t n_packed; /* whose raw documents may be gone */
 };
 
 struct sup_log_job *sup_log_job_new(const struct sup_options *config)
@@ -54,6 +55,7 @@ void sup_log_job_free(struct sup_log_job *j)
 void sup_log_job_reset(struct sup_log_job *j)
 {
     j->n = 0;
+    j->n_packed = 0;
     sup_buf_reset(&j->bytes);
     sup_buf_reset(&j->packed);
 }
@@ -79,7 +81,7 @@ static struct entry *entry_of(struct sup_log_job *j, struct sup_slice raw,
 {
     void *entries = j->entries;
 
-    if (j->n > 0 && j->entries[j->n - 1].raw.p == raw.p)
+    if (j->n > j->n_packed && j->entries[j->n - 1].raw.p == raw.p)
         return &j->entries[j->n - 1];
     if (sup_array_grow(&entries, &j->cap, j->n + 1, sizeof(*j->entries)) != SUP_OK)
         return NULL;
@@ -154,8 +156,8 @@ int sup_log_job_pack(struct sup_log_job *j)
 {
     int rc = SUP_OK;
 
-    for (size_t i = 0; i < j->n && rc == SUP_OK; i++) {
-        struct entry *e = &j->entries[i];
+    for (; j->n_packed < j->n && rc == SUP_OK; j->n_packed++) {
+        struct entry *e = &j->entries[j->n_packed];
         split_lines(j, e);
         const struct sup_event_entry packed = {
             .type = {j->bytes.p + e->type_at, e->type_n},

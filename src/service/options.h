@@ -12,6 +12,7 @@
 struct sup_queue_options {
     const char *queue_url;
     unsigned receivers;
+    unsigned in_hand; /* messages a receiver may have received and not yet committed */
 };
 
 struct sup_peer_options {
@@ -75,6 +76,7 @@ struct sup_options {
         bool suppress_ambiguous_complaints; /* several recipients at one provider; default no */
         int64_t global_list_ttl_ms;         /* expiry of a global-list hit; 0 = never */
         int64_t dedup_ttl_ms;               /* how long an event is remembered; default 15 days */
+        uint64_t in_hand_bytes;             /* of messages of all receivers; beyond it they wait */
     } ingest;
 
     /* Soft bounces: how long they are kept, and when they become a suppression. */

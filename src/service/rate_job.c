@@ -13,8 +13,8 @@
 /* Marks outlive the minutes that they protect. */
 #define MARK_MS ((int64_t)8 * 24 * 3600 * 1000)
 #define KINDS   4
-/* Sends of mails that are no older, or from no further in the future, are marked in sets of their
- * minute. A set goes a day later, when no send of its minute is counted any more. */
+/* What is no older, or from no further in the future, is marked in sets of its minute. A set goes a
+ * day later, when no send of its minute is counted any more. */
 #define SETS_BACK    ((int64_t)SUP_RATE_MINUTES)
 #define SETS_FORWARD ((int64_t)24 * 60)
 
@@ -48,7 +48,7 @@ struct sup_rate_job {
     /* of the event being taken */
     const struct sup_event *event;
     uint32_t minute;
-    uint32_t set; /* the minute of the mail, if its sends are marked in a set */
+    uint32_t set; /* the minute whose set has its marks; 0 = none */
     int failed;
 };
 
@@ -228,14 +228,14 @@ static void on_item(void *arg, const struct sup_rate_item *item)
         j->failed = take_item(j, item);
 }
 
-/* By the mail's own time, which every copy of the event tells alike, whatever envelope it came in.
- * Only of sends: they come by the million, soon after the mail; others come days later and would
- * have old sets read for one mark. */
+/* By a time of the event's own, which every copy of it tells alike, whatever envelope it came in,
+ * and near which it comes: a send the mail's, the others that of what happened. */
 static uint32_t set_of(const struct sup_event *e, int64_t now_ms)
 {
-    int64_t minute = e->mail_ms / 60000, now = now_ms / 60000;
+    int64_t ms = e->type == SUP_EVENT_SEND ? e->mail_ms : e->event_ms;
+    int64_t minute = ms / 60000, now = now_ms / 60000;
 
-    if (e->type != SUP_EVENT_SEND || e->mail_ms == SUP_NO_TIME || minute <= 0)
+    if (ms == SUP_NO_TIME || minute <= 0)
         return 0;
     return minute > now - SETS_BACK && minute < now + SETS_FORWARD ? (uint32_t)minute : 0;
 }

@@ -132,7 +132,7 @@ static const struct {
      "3: sqs[].receivers: \"65\" is not allowed: use a whole number from 1 to 64"},
     {HEAD "sqs: [ { queue_url: \"https://a/q\", receivers: 0 } ]\n", "3: sqs[].receivers: \"0\"*"},
     {HEAD "sqs:\n  - queue_url: https://a/q\n    recievers: 4\n",
-     "5: sqs[].recievers: unknown key: use one of queue_url, receivers"},
+     "5: sqs[].recievers: unknown key: use one of queue_url, receivers, in_hand"},
     {HEAD "sqs:\n  - queue_url: https://a/q\n  - queue_url: https://a/q\n",
      "5: sqs[].queue_url: \"https://a/q\" stands in the list twice: keep one"},
     {HEAD "sqs: [ https://a/q ]\n", "3: sqs[]: use KEY: VALUE lines here"},
