@@ -4,7 +4,8 @@
 #
 #   tests/run.sh            release, ASan + UBSan and TSan builds
 #   tests/run.sh --quick    the release build only, with all tests but clang-tidy's
-#   tests/run.sh --long     clang-tidy too, and the slow end-to-end tests with ASan and TSan
+#   tests/run.sh --long     clang-tidy too, the slow end-to-end tests with ASan and TSan, and their
+#                           scenarios in full size (SUPSYNC_LONG=1) in the release build
 #
 # Which tests run where is decided by their ctest labels:
 #   unit, layer-NAME   tests/unit/NAME: all with ASan, those of threaded layers with TSan
@@ -19,10 +20,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 quick=0
 slow='|slow'
 tidy=''
+long=''
 case ${1:-} in
 '') ;;
 --quick) quick=1 ;;
---long) slow='' tidy='|tidy' ;;
+--long) slow='' tidy='|tidy' long=1 ;;
 *)
     sed -n '2,15s/^# \{0,1\}//p' tests/run.sh
     exit 2
@@ -94,7 +96,9 @@ threaded='layer-(base|store|mesh|aws|service|http|agent)'
 if [ "$quick" -eq 1 ]; then
     part release -LE '^tidy$'
 else
+    [ -z "$long" ] || export SUPSYNC_LONG=1 # scenarios in full size, here only
     part release -L "^(checks|speed|slow$tidy)\$"
+    unset SUPSYNC_LONG
     part asan -LE "^(checks|tidy|speed$slow)\$"
     part tsan -L "^($threaded|e2e)\$" -LE "^(speed$slow)\$"
 fi
