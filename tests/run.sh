@@ -26,7 +26,7 @@ case ${1:-} in
 --quick) quick=1 ;;
 --long) slow='' tidy='|tidy' long=1 ;;
 *)
-    sed -n '2,15s/^# \{0,1\}//p' tests/run.sh
+    sed -n '2,16s/^# \{0,1\}//p' tests/run.sh
     exit 2
     ;;
 esac
