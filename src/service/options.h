@@ -68,6 +68,9 @@ struct sup_options {
         int64_t max_clock_drift_ms;
         const char
             *secret_file; /* keys the hash of addresses; "" = derived from the cluster name */
+        uint64_t epoch;           /* of the member set; raised with each change of it */
+        int64_t absence_alarm_ms; /* a peer that is away for so long is a problem */
+        uint64_t log_max_bytes;   /* kept for absent peers */
         const struct sup_peer_options *peers;
         size_t n_peers;
     } mesh;

@@ -38,6 +38,10 @@ void sim_shape_choose(struct sim *s)
         h->credit = 1 + sim_below(s, 2000);
         h->message = 1 + sim_below(s, 1000);
     }
+    if (h->n_nodes > 2 && !h->quiet && sim_chance(s, 250)) {
+        h->n_later = (unsigned)sim_below(s, h->n_nodes - 1);
+        h->members_ms = h->run_ms / (int64_t)(1 + sim_below(s, 5));
+    }
     h->log_max = sim_chance(s, 200) ? 1 + sim_below(s, 10) : 0;
 }
 

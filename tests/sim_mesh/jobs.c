@@ -78,6 +78,7 @@ static int run_decide(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
     int rc = sup_apply_decide(j->node->apply, t, &j->proposal, &out, err);
     bool wins = out.merge == SUP_MERGE_INSERTED || out.merge == SUP_MERGE_REPLACED;
 
+    j->won = rc == SUP_OK && wins;
     if (rc != SUP_OK || j->proposal.encoded.n > 0)
         return rc;
     if (!wins) {
@@ -173,6 +174,8 @@ static int run_adopt(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
     struct sup_vv vv;
 
     sup_vv_init(&vv);
+    if (!j->msg->adopt)
+        return SUP_OK;
     for (size_t i = 0; i < j->msg->n_vv; i++)
         (void)sup_vv_raise(&vv, j->msg->vv[i].incarnation, j->msg->vv[i].seq);
     return sup_apply_adopt_vv(j->node->apply, t, &vv, err);
@@ -256,15 +259,16 @@ static void check_clock(struct sim_job *j, const struct sim_decision *d)
     n->issued = d->value.reg.time;
 }
 
-/* Nothing leaves the log that some node never had, unless the log is over its cap. (Who had it once
+/* Nothing leaves the log that some peer never had, unless the log is over its cap. (Who had it once
  * may have lost it with its disk since; a repair brings it back.) */
 static void check_trim(struct sim_job *j)
 {
     struct sim *s = j->sim;
 
     for (unsigned i = 0; i < s->shape.n_nodes && s->shape.log_max == 0; i++) {
-        if (sup_vv_get(&s->nodes[i].ever, j->trim.incarnation) < j->trim.upto &&
-            &s->nodes[i] != j->node)
+        if (!j->node->knows[i])
+            continue;
+        if (sup_vv_get(&s->nodes[i].ever, j->trim.incarnation) < j->trim.upto)
             sim_fail(s, "%s trims what n%u never had", j->node->name, i);
     }
 }
@@ -296,11 +300,24 @@ static void told(struct sim_job *j, enum sup_replica_event_type type, int code)
     sim_step(j->sim, j->node, &e, NULL);
 }
 
+static void repaired(struct sim_job *j, int code)
+{
+    struct sim_conn *c = &j->sim->conns[j->node->id][j->peer];
+
+    if (j->msg->adopt)
+        told(j, SUP_EV_REPAIRED, code);
+    if (c->dialed != j->session)
+        return;
+    c->repairing = c->repairing && j->msg->adopt;
+    sup_repair_when_done(&c->when, j->sim->now, SUP_REPAIR_NEWS, &j->sim->rng);
+}
+
 static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
 {
     struct sim_job *j = (struct sim_job *)job;
 
     (void)err;
+    j->code = code;
     if (j->node->dying)
         return;
     if (code == SUP_OK && j->touched)
@@ -316,7 +333,7 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
     else if (j->kind == JOB_MUTATIONS && j->sim->plant != PLANT_EARLY_ACK)
         told(j, SUP_EV_APPLIED, code);
     else if (j->kind == JOB_ADOPT)
-        told(j, SUP_EV_REPAIRED, code);
+        repaired(j, code);
     if (code == SUP_OK && j->kind == JOB_TRIM)
         check_trim(j);
     if (code == SUP_OK && j->kind == JOB_TRIM && j->trim.more) {
@@ -332,6 +349,24 @@ static void note_durable(struct sim_node *n)
 
     sup_apply_vv(n->apply, &vv);
     (void)sup_vv_merge(&n->ever, &vv);
+    sup_vv_copy(&n->durable, &vv);
+}
+
+/* Decisions of one batch are logged one behind the other. */
+static void note_places(struct sim_node *n, struct sim_job *const *batch, size_t count)
+{
+    uint64_t incarnation = sup_apply_incarnation(n->apply);
+    struct sup_vv vv;
+    uint64_t seq;
+
+    sup_apply_vv(n->apply, &vv);
+    seq = sup_vv_get(&vv, incarnation);
+    for (size_t i = count; i-- > 0;) {
+        struct sim_job *j = batch[i];
+        if (j->kind != JOB_DECIDE || j->code != SUP_OK || !j->won)
+            continue;
+        sim_decision_place(j->sim, j->decision, incarnation, seq--);
+    }
 }
 
 void sim_commit(struct sim *s, struct sim_node *n)
@@ -355,7 +390,10 @@ void sim_commit(struct sim *s, struct sim_node *n)
         sup_store_memory_fail_commits(n->store, SUP_EIO);
     (void)sup_apply_batch(n->apply, list, count);
     note_durable(n);
+    note_places(n, batch, count);
     sim_check_sketch(s, n);
+    if (!n->dying)
+        sim_check_vv(s, n);
     sup_store_memory_fail_commits(n->store, SUP_OK);
     n->fail_next_commit = false;
     for (size_t i = 0; i < count; i++)

@@ -20,7 +20,7 @@
 
 struct totals {
     uint64_t runs, failed, events, commits, crashes, wipes, restores, repairs, quarantined, acked,
-        excused;
+        excused, joined, left, root_repairs;
 };
 
 static void count(struct totals *t, const struct sim *s)
@@ -36,6 +36,9 @@ static void count(struct totals *t, const struct sim *s)
     t->quarantined += s->quarantined;
     t->acked += s->acked;
     t->excused += s->excused;
+    t->joined += s->joined;
+    t->left += s->left;
+    t->root_repairs += s->root_repairs;
 }
 
 static bool one(uint64_t seed, enum sim_plant plant, bool trace, struct totals *t)
@@ -104,10 +107,12 @@ static int summary(const struct totals *t, int64_t began)
 {
     printf("%" PRIu64 " runs in %lld s: %" PRIu64 " failed; %" PRIu64 " events, %" PRIu64
            " commits, %" PRIu64 " crashes, %" PRIu64 " wipes, %" PRIu64 " restores, %" PRIu64
-           " repairs, %" PRIu64 " quarantined, %" PRIu64 " decisions acknowledged, %" PRIu64
+           " repairs, %" PRIu64 " by roots, %" PRIu64 " nodes joined, %" PRIu64 " left, %" PRIu64
+           " quarantined, %" PRIu64 " decisions acknowledged, %" PRIu64
            " of them lost with their disk\n",
            t->runs, (long long)(time(NULL) - began), t->failed, t->events, t->commits, t->crashes,
-           t->wipes, t->restores, t->repairs, t->quarantined, t->acked, t->excused);
+           t->wipes, t->restores, t->repairs, t->root_repairs, t->joined, t->left, t->quarantined,
+           t->acked, t->excused);
     return t->failed > 0;
 }
 

@@ -83,6 +83,50 @@ void sim_check_commit(struct sim *s, struct sim_node *n, uint64_t touched)
     }
 }
 
+void sim_decision_place(struct sim *s, size_t decision, uint64_t incarnation, uint64_t seq)
+{
+    for (size_t i = 0; i < s->n_decisions; i++) {
+        struct sim_decision *d = &s->decisions[i];
+        if (d->seq != seq || d->incarnation != incarnation || i == decision)
+            continue;
+        for (unsigned k = 0; k < s->shape.n_nodes; k++) {
+            const struct sim_node *n = &s->nodes[k];
+            if (k != s->decisions[decision].node && n->store &&
+                sup_vv_get(&n->durable, incarnation) >= seq)
+                sim_fail(s, "decision %zu has the number of decision %zu, which %s knows", decision,
+                         i, n->name);
+        }
+        d->seq = 0;
+    }
+    s->decisions[decision].incarnation = incarnation;
+    s->decisions[decision].seq = seq;
+}
+
+static void raise_by_quarantine(struct sim *s, struct sup_store *store, struct sim_table *t);
+
+void sim_check_vv(struct sim *s, struct sim_node *n)
+{
+    static struct sim_table held;
+    bool read = false;
+    struct sup_vv vv;
+
+    sup_apply_vv(n->apply, &vv);
+    for (size_t i = 0; i < s->n_decisions; i++) {
+        const struct sim_decision *d = &s->decisions[i];
+        if (d->seq == 0 || sup_vv_get(&vv, d->incarnation) < d->seq ||
+            covers(&n->last.v[d->key][d->cls - 1].reg, &d->value.reg))
+            continue;
+        if (!read) {
+            sim_table_read(s, n->store, &held);
+            raise_by_quarantine(s, n->store, &held);
+            read = true;
+        }
+        if (!covers(&held.v[d->key][d->cls - 1].reg, &d->value.reg))
+            sim_fail(s, "%s's vector covers decision %zu of n%u, which it does not have", n->name,
+                     i, d->node);
+    }
+}
+
 void sim_check_sketch(struct sim *s, struct sim_node *n)
 {
     struct sup_sketch kept;
@@ -107,6 +151,7 @@ void sim_check_restart(struct sim *s, struct sim_node *n)
     sup_apply_vv(n->apply, &vv);
     if (!sup_vv_covers(&vv, &n->claimed))
         sim_fail(s, "%s lost what it had said was durable", n->name);
+    sim_check_vv(s, n);
 }
 
 /* --- decisions --- */
@@ -153,12 +198,18 @@ void sim_decide_this(struct sim *s, struct sim_node *n, unsigned key, enum sup_c
 
 void sim_decide(struct sim *s)
 {
-    struct sim_node *n = &s->nodes[sim_below(s, s->shape.n_nodes)];
+    unsigned first = (unsigned)sim_below(s, s->shape.n_nodes);
+    unsigned n = sim_chance(s, 100) ? s->shape.n_nodes : 1; /* all at once, of one address */
     unsigned key = (unsigned)sim_below(s, s->shape.n_keys);
     enum sup_class cls = (enum sup_class)(1 + sim_below(s, SUP_N_CLASSES));
-    enum sup_state state = sim_chance(s, 500) ? SUP_SUPPRESSED : SUP_CLEARED;
 
-    sim_decide_this(s, n, key, cls, state, sim_chance(s, 400));
+    for (unsigned i = 0; i < n; i++) {
+        struct sim_node *at = &s->nodes[(first + i) % s->shape.n_nodes];
+        enum sup_state state = sim_chance(s, 500) ? SUP_SUPPRESSED : SUP_CLEARED;
+        sim_node_use(s, at);
+        if (!at->leaving)
+            sim_decide_this(s, at, key, cls, state, sim_chance(s, 400));
+    }
 }
 
 /* --- losses that are by design --- */
@@ -202,15 +253,33 @@ static void raise_by_store(struct sim *s, struct sup_store *store, struct sim_ta
     raise_by_quarantine(s, store, t);
 }
 
+static void raise_by_others(struct sim *s, const struct sim_node *than, struct sim_table *held)
+{
+    memset(held, 0, sizeof(*held));
+    for (unsigned i = 0; i < s->shape.n_nodes; i++) {
+        if (&s->nodes[i] != than && s->nodes[i].store)
+            raise_by_store(s, s->nodes[i].store, held);
+    }
+}
+
+bool sim_has_only_copies(struct sim *s, struct sim_node *n)
+{
+    static struct sim_table held;
+
+    raise_by_others(s, n, &held);
+    for (size_t i = 0; i < s->n_decisions; i++) {
+        const struct sim_decision *d = &s->decisions[i];
+        if (d->acked && !d->excused && !covers(&held.v[d->key][d->cls - 1].reg, &d->value.reg))
+            return true;
+    }
+    return false;
+}
+
 void sim_excuse(struct sim *s, struct sim_node *lost, struct sup_store *restored)
 {
     static struct sim_table held;
 
-    memset(&held, 0, sizeof(held));
-    for (unsigned i = 0; i < s->shape.n_nodes; i++) {
-        if (&s->nodes[i] != lost && s->nodes[i].store)
-            raise_by_store(s, s->nodes[i].store, &held);
-    }
+    raise_by_others(s, lost, &held);
     if (restored)
         raise_by_store(s, restored, &held);
     for (size_t i = 0; i < s->n_decisions; i++) {
@@ -236,15 +305,24 @@ static bool quarantine_empty(struct sim_node *n)
 
 bool sim_converged(struct sim *s)
 {
-    static struct sup_vv first;
-    static struct sup_vv vv;
+    const struct sim_node *first = &s->nodes[sim_first_member(s)];
+    static struct sup_vv vv[2];
+    struct sup_sketch_sum root[2];
 
+    if (!first->running)
+        return false;
+    sup_apply_vv(first->apply, &vv[0]);
+    root[0] = sup_sketch_keeper_root(first->keeper);
     for (unsigned i = 0; i < s->shape.n_nodes; i++) {
         struct sim_node *n = &s->nodes[i];
-        if (!n->running || n->n_jobs > 0 || !quarantine_empty(n))
+        if (!sim_is_member(n))
+            continue;
+        if (!n->running || n->leaving || n->n_jobs > 0 || !quarantine_empty(n))
             return false;
-        sup_apply_vv(n->apply, i == 0 ? &first : &vv);
-        if (i > 0 && (!sup_vv_covers(&first, &vv) || !sup_vv_covers(&vv, &first)))
+        sup_apply_vv(n->apply, &vv[1]);
+        root[1] = sup_sketch_keeper_root(n->keeper);
+        if (!sup_vv_covers(&vv[0], &vv[1]) || !sup_vv_covers(&vv[1], &vv[0]) ||
+            !sup_sketch_sum_eq(&root[0], &root[1]))
             return false;
     }
     return true;
@@ -278,12 +356,14 @@ void sim_check_end(struct sim *s)
     static struct sim_table first;
     static struct sim_table other;
 
-    sim_table_read(s, s->nodes[0].store, &first);
+    sim_table_read(s, s->nodes[sim_first_member(s)].store, &first);
     for (unsigned k = 0; k < s->shape.n_keys; k++) {
         for (unsigned c = 0; c < SUP_N_CLASSES; c++)
             check_register(s, k, (enum sup_class)(c + 1), &first.v[k][c].reg);
     }
-    for (unsigned i = 1; i < s->shape.n_nodes; i++) {
+    for (unsigned i = 0; i < s->shape.n_nodes; i++) {
+        if (!sim_is_member(&s->nodes[i]))
+            continue;
         sim_table_read(s, s->nodes[i].store, &other);
         for (unsigned k = 0; k < s->shape.n_keys; k++) {
             for (unsigned c = 0; c < SUP_N_CLASSES; c++) {
@@ -291,7 +371,7 @@ void sim_check_end(struct sim *s)
                 const struct sup_register *b = &other.v[k][c].reg;
                 if (a->present != b->present ||
                     (a->present && !sup_slice_eq(a->encoded, b->encoded)))
-                    sim_fail(s, "n0 and n%u differ on %s %s", i, keys[k],
+                    sim_fail(s, "n%u and n%u differ on %s %s", sim_first_member(s), i, keys[k],
                              sup_class_name((enum sup_class)(c + 1)));
             }
         }

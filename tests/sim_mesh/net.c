@@ -65,6 +65,8 @@ static struct sim_msg *copy(const struct sim_msg *m)
     struct sim_msg *c = sim_msg_new(m->type, m->from, m->to, m->to_server, m->session, NULL);
 
     c->cost = m->cost;
+    c->root = m->root;
+    c->adopt = m->adopt;
     if (m->n_vv > 0) {
         c->vv = malloc(m->n_vv * sizeof(*c->vv));
         if (!c->vv)
@@ -173,8 +175,11 @@ static void heartbeats(struct sim *s, struct sim_node *n, unsigned peer)
     sim_claim(s, n, &vv);
     if (out->dialed_up)
         sim_send(s, sim_msg_new(MSG_HEARTBEAT, n->id, peer, true, out->dialed, NULL));
-    if (in->accepted)
-        sim_send(s, sim_msg_new(MSG_HEARTBEAT, n->id, peer, false, in->accepted, &vv));
+    if (in->accepted) {
+        struct sim_msg *m = sim_msg_new(MSG_HEARTBEAT, n->id, peer, false, in->accepted, &vv);
+        m->root = sup_sketch_keeper_root(n->keeper);
+        sim_send(s, m);
+    }
 }
 
 void sim_conn_tick(struct sim *s, struct sim_node *n)
@@ -204,6 +209,11 @@ static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, str
     if (m->to_server) {
         if (m->session <= c->accepted)
             return; /* late */
+        if (!n->knows[m->from]) {
+            sim_tracef(s, "%s refuses n%u, which is none of its peers", n->name, m->from);
+            sim_send(s, sim_msg_new(MSG_CLOSE, n->id, m->from, false, m->session, NULL));
+            return;
+        }
         c->accepted = m->session;
         c->accepted_heard = s->now;
         sim_tracef(s, "%s accepts session %llu of n%u", n->name, (unsigned long long)m->session,
@@ -215,6 +225,8 @@ static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, str
         sim_send(s, sim_msg_new(MSG_HELLO, n->id, m->from, false, m->session, &own));
     } else if (c->dialed == m->session && !c->dialed_up) {
         c->dialed_up = true;
+        c->repairing = false;
+        sup_repair_when_begin(&c->when, s->now, m->from < n->id);
         e.type = SUP_EV_DIALED;
         sim_step(s, n, &e, NULL);
     }
@@ -237,7 +249,7 @@ static void take_by_server(struct sim *s, struct sim_node *n, struct sim_msg *m,
         sim_accepted_lost(s, n, m->from);
         break;
     case MSG_REPAIR:
-        sim_send(s, sim_snapshot(s, n, m->from, m->session));
+        sim_send(s, sim_snapshot(s, n, m));
         break;
     default:
         break;
@@ -257,6 +269,7 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
     case MSG_HEARTBEAT:
         e.type = SUP_EV_PEER_VV;
         sim_step(s, n, &e, NULL);
+        sim_repair_root(s, n, m, vv);
         break;
     case MSG_MUTATIONS:
         e.type = SUP_EV_MUTATIONS;
@@ -292,5 +305,7 @@ void sim_deliver(struct sim *s, struct sim_msg *m)
     } else if (!m->to_server && c->dialed == m->session && c->dialed_up) {
         c->dialed_heard = s->now;
         take_by_dialer(s, n, m, &vv);
+    } else if (!m->to_server && c->dialed == m->session && m->type == MSG_CLOSE) {
+        sim_dialed_lost(s, n, m->from); /* refused */
     }
 }

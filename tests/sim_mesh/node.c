@@ -29,12 +29,16 @@ void sim_node_use(struct sim *s, struct sim_node *n)
 
 size_t sim_peer_index(const struct sim_node *n, unsigned other)
 {
-    return other < n->id ? other : other - 1;
+    for (size_t i = 0; i < n->n_peers; i++) {
+        if (n->peers[i] == other)
+            return i;
+    }
+    return SIZE_MAX;
 }
 
 unsigned sim_peer_node(const struct sim_node *n, size_t index)
 {
-    return (unsigned)(index < n->id ? index : index + 1);
+    return index < n->n_peers ? n->peers[index] : n->id;
 }
 
 /* --- claims --- */
@@ -158,7 +162,7 @@ static const char *const action_names[] = {
 static void act(struct sim *s, struct sim_node *n, const struct sup_replica_action *a,
                 struct sup_replica_actions *all, struct sim_msg **msg)
 {
-    unsigned peer = s->shape.n_nodes > 1 ? sim_peer_node(n, a->peer) : 0;
+    unsigned peer = sim_peer_node(n, a->peer);
 
     if (a->type != SUP_ACT_FILL)
         sim_tracef(s, "%s → %s n%u %s", n->name, action_names[a->type], peer, a->text);
@@ -189,8 +193,7 @@ static void act(struct sim *s, struct sim_node *n, const struct sup_replica_acti
         *msg = NULL;
         break;
     case SUP_ACT_REPAIR:
-        s->repairs++;
-        sim_send(s, sim_msg_new(MSG_REPAIR, n->id, peer, true, a->session, NULL));
+        sim_repair_ask(s, n, peer, true);
         break;
     case SUP_ACT_SETTLE:
         sup_apply_settle(n->apply, a->amount);
@@ -231,7 +234,7 @@ void sim_step(struct sim *s, struct sim_node *n, const struct sup_replica_event 
 
 void sim_serve(struct sim *s, struct sim_node *n)
 {
-    for (size_t p = 0; p + 1 < s->shape.n_nodes && !s->failed; p++) {
+    for (size_t p = 0; p < n->n_peers && !s->failed; p++) {
         uint64_t session = s->conns[sim_peer_node(n, p)][n->id].accepted;
         struct sup_replica_event e = {.type = SUP_EV_MAY_SEND, .peer = p, .session = session};
         uint64_t before;
@@ -255,7 +258,7 @@ static void open_apply(struct sim *s, struct sim_node *n)
                                   .wall_ms = wall,
                                   .random_id = random_id,
                                   .threadless = true};
-    struct sup_replica_options r = {.n_peers = s->shape.n_nodes - 1,
+    struct sup_replica_options r = {.n_peers = n->n_peers,
                                     .seed = sup_rng_u64(&s->rng),
                                     .trim_every_ms = s->shape.trim_ms,
                                     .credit = s->shape.credit,
@@ -274,7 +277,7 @@ static void open_apply(struct sim *s, struct sim_node *n)
         abort();
     }
     for (size_t p = 0; p < r.n_peers; p++)
-        sup_replica_load(n->replica, p, &n->saved[p]);
+        sup_replica_load(n->replica, p, &n->saved[sim_peer_node(n, p)]);
     if (s->plant == PLANT_REUSED_INCARNATION)
         sup_apply_settle(n->apply, sup_apply_incarnation(n->apply));
 }
@@ -294,6 +297,15 @@ static void open_store(struct sim *s, struct sim_node *n)
     }
 }
 
+static void read_config(struct sim *s, struct sim_node *n)
+{
+    n->n_peers = 0;
+    for (unsigned i = 0; i < s->shape.n_nodes; i++) {
+        if (n->knows[i])
+            n->peers[n->n_peers++] = i;
+    }
+}
+
 void sim_node_start(struct sim *s, struct sim_node *n)
 {
     sim_node_use(s, n);
@@ -302,15 +314,14 @@ void sim_node_start(struct sim *s, struct sim_node *n)
     n->life++;
     n->running = true;
     n->commit_due = false;
+    read_config(s, n);
     open_apply(s, n);
     sim_tracef(s, "%s starts", n->name);
     sim_check_restart(s, n);
-    for (unsigned p = 0; p < s->shape.n_nodes; p++) {
-        if (p != n->id)
-            sim_push(
-                s, 1 + (int64_t)sim_below(s, 50),
-                (struct sim_event){.type = EV_DIAL, .node = n->id, .peer = p, .life = n->life});
-    }
+    for (size_t p = 0; p < n->n_peers; p++)
+        sim_push(s, 1 + (int64_t)sim_below(s, 50),
+                 (struct sim_event){
+                     .type = EV_DIAL, .node = n->id, .peer = n->peers[p], .life = n->life});
     sim_push(s, 1 + (int64_t)sim_below(s, 1000),
              (struct sim_event){.type = EV_TICK, .node = n->id, .life = n->life});
 }
@@ -348,9 +359,10 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
 static void forget(struct sim *s, struct sim_node *n)
 {
     memset(&n->last, 0, sizeof(n->last));
+    sup_vv_init(&n->durable);
     sup_vv_init(&n->claimed);
     n->issued = 0;
-    for (size_t p = 0; p + 1 < s->shape.n_nodes; p++)
+    for (unsigned p = 0; p < s->shape.n_nodes; p++)
         sup_vv_init(&n->saved[p]);
 }
 
@@ -372,6 +384,7 @@ void sim_node_backup(struct sim *s, struct sim_node *n)
     sup_store_close(n->backup);
     if (sup_store_memory_clone(n->store, &n->backup, NULL) != SUP_OK)
         abort();
+    sup_vv_copy(&n->copied, &n->durable);
 }
 
 void sim_node_restore(struct sim *s, struct sim_node *n)
@@ -385,6 +398,7 @@ void sim_node_restore(struct sim *s, struct sim_node *n)
     if (sup_store_memory_clone(n->backup, &n->store, NULL) != SUP_OK)
         abort();
     forget(s, n);
+    sup_vv_copy(&n->durable, &n->copied);
 }
 
 static bool quarantine_holds(struct sim_node *n)
@@ -409,10 +423,10 @@ void sim_node_tick(struct sim *s, struct sim_node *n)
     if (quarantine_holds(n))
         sim_submit(s, sim_job_new(s, n, JOB_RELEASE));
     if (++n->ticks % 5 == 0) {
-        for (size_t p = 0; p + 1 < s->shape.n_nodes; p++) {
+        for (size_t p = 0; p < n->n_peers; p++) {
             struct sup_replica_peer_view view;
             sup_replica_peer(n->replica, p, &view);
-            sup_vv_copy(&n->saved[p], view.has);
+            sup_vv_copy(&n->saved[sim_peer_node(n, p)], view.has);
         }
     }
     sim_push(s, 1000, (struct sim_event){.type = EV_TICK, .node = n->id, .life = n->life});

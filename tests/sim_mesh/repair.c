@@ -1,6 +1,7 @@
-/* What stands in for repair: all registers and the quarantine in one message. The product compares
- * sketches and sends only what differs; what replication relies on is the same: once all that the
- * donor had is committed, its version vector of that moment may be taken over. */
+/* Repair, when the product's roots or its replica say so. What stands in for the exchange itself:
+ * all registers and the quarantine in one message. The product sends only what differs; what
+ * replication relies on is the same: once all that the donor had is committed, its version vector
+ * of that moment may be taken over. */
 #include "sim.h"
 
 #include "codec/keys.h"
@@ -64,7 +65,36 @@ static void collect_quarantine(struct collection *c, struct sim_node *n, struct 
             sup_slice_of(bytes->p + at + offset[i][0], offset[i][1]));
 }
 
-struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, unsigned to, uint64_t session)
+void sim_repair_ask(struct sim *s, struct sim_node *n, unsigned peer, bool adopt)
+{
+    struct sim_conn *c = &s->conns[n->id][peer];
+    struct sim_msg *m = sim_msg_new(MSG_REPAIR, n->id, peer, true, c->dialed, NULL);
+
+    m->adopt = adopt;
+    c->repairing = c->repairing || !adopt;
+    s->repairs += adopt;
+    s->root_repairs += !adopt;
+    sim_send(s, m);
+}
+
+void sim_repair_root(struct sim *s, struct sim_node *n, const struct sim_msg *m,
+                     const struct sup_vv *vv)
+{
+    struct sim_conn *c = &s->conns[n->id][m->from];
+    struct sup_sketch_sum own = sup_sketch_keeper_root(n->keeper);
+    struct sup_vv mine;
+    bool due;
+
+    sup_apply_vv(n->apply, &mine);
+    due = sup_repair_when_due(&c->when, s->now, ++c->roots_heard, sup_sketch_sum_eq(&own, &m->root),
+                              sup_vv_covers(&mine, vv) && sup_vv_covers(vv, &mine));
+    if (!due || c->repairing || !c->dialed_up)
+        return;
+    sim_tracef(s, "%s asks n%u for a repair: their roots differ", n->name, m->from);
+    sim_repair_ask(s, n, m->from, false);
+}
+
+struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, const struct sim_msg *request)
 {
     static struct collection c;
     static struct sim_table table;
@@ -77,7 +107,8 @@ struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, unsigned to, uin
     sim_table_read(s, n->store, &table);
     collect_registers(&c, &table, s->shape.n_keys);
     collect_quarantine(&c, n, &s->buf, s->mem);
-    m = sim_msg_new(MSG_SNAPSHOT, n->id, to, false, session, &vv);
+    m = sim_msg_new(MSG_SNAPSHOT, n->id, request->from, false, request->session, &vv);
+    m->adopt = request->adopt;
     sim_msg_put(m, c.m, c.n);
     return m;
 }
@@ -102,6 +133,7 @@ void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m)
     for (size_t i = 0; i < m->n_vv; i++)
         (void)sup_vv_raise(&vv, m->vv[i].incarnation, m->vv[i].seq);
     last = sim_msg_new(MSG_SNAPSHOT, m->from, m->to, false, m->session, &vv);
+    last->adopt = m->adopt;
     if (s->plant == PLANT_EARLY_ADOPTION) {
         adopt(s, n, last);
         sim_commit(s, n);

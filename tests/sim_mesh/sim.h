@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "codec/value.h"
+#include "core/repair_when.h"
 #include "core/replica.h"
 #include "service/apply_txn.h"
 #include "service/replicate_log.h"
@@ -45,7 +46,7 @@ enum sim_msg_type {
     MSG_MUTATIONS,
     MSG_ACK,
     MSG_CLOSE,
-    MSG_REPAIR,  /* stands in for the comparison of sketches: "send me everything" */
+    MSG_REPAIR,  /* stands in for the exchange of symbols: "send me everything" */
     MSG_SNAPSHOT /* the answer: all registers, the quarantine, and the vector they amount to */
 };
 
@@ -55,6 +56,8 @@ struct sim_msg {
     bool to_server; /* along the direction in which the session was dialled */
     uint64_t session;
     uint64_t cost;
+    struct sup_sketch_sum root; /* of HEARTBEAT */
+    bool adopt;                 /* of REPAIR and SNAPSHOT: the vector is taken over, too */
     struct sup_vv_entry *vv;
     size_t n_vv;
     struct sup_mutation *m; /* of SNAPSHOT: without incarnation and seq */
@@ -69,6 +72,9 @@ struct sim_conn {
     int64_t dialed_at, dialed_heard;
     uint64_t accepted; /* 0 = none */
     int64_t accepted_heard;
+    struct sup_repair_when when; /* the dialler's */
+    uint64_t roots_heard;
+    bool repairing;     /* because roots differed */
     int64_t last_at[2]; /* a stream keeps its order, each way: [1] to the server */
     uint64_t broken[2]; /* session of which a part was lost: the rest never arrives */
 };
@@ -86,6 +92,8 @@ struct sim_job {
     size_t first, n;     /* part of msg that a RECORDS job takes */
     size_t count;        /* quarantined or released */
     size_t decision;     /* index in the model */
+    bool won;            /* the decision was logged */
+    int code;            /* of the commit */
     struct sup_proposal proposal;
     struct sup_apply_trim trim;
     uint64_t touched;
@@ -104,6 +112,11 @@ struct sim_table {
 struct sim_node {
     unsigned id;
     char name[16];
+    /* Members: what is, and what each node has been told. */
+    bool added, leaving, gone;
+    bool knows[SIM_NODES_MAX];
+    unsigned peers[SIM_NODES_MAX]; /* of this life: the replica's numbers for them */
+    size_t n_peers;
     bool running;
     bool dying; /* a batch is committed, and the process dies before it can tell */
     uint64_t life;
@@ -120,7 +133,9 @@ struct sim_node {
     struct sim_table last; /* at the last commit */
     struct sup_vv claimed; /* the most it ever told anybody; falls with the disk only */
     struct sup_vv ever;    /* the most that was ever durable here */
-    struct sup_vv *saved;  /* per peer: what it was known to have, as last saved */
+    struct sup_vv durable; /* what is now, running or not */
+    struct sup_vv copied;  /* what is in the backup */
+    struct sup_vv *saved;  /* per node: what it was known to have, as last saved */
     struct sup_store *backup;
     uint64_t issued_incarnation; /* of the last decision that took the clock's time */
     sup_hlc_time issued;
@@ -131,7 +146,8 @@ struct sim_decision {
     unsigned node, key;
     enum sup_class cls;
     bool made, acked;
-    bool excused; /* lost with its disk before anybody else had it */
+    bool excused;              /* lost with its disk before anybody else had it */
+    uint64_t incarnation, seq; /* in the log; 0: it lost, and was not logged */
     struct sim_value value;
 };
 
@@ -152,13 +168,18 @@ enum sim_event_type {
     EV_DECIDE,
     EV_FAULT,
     EV_START,
-    EV_CRASH
+    EV_CRASH,
+    EV_MEMBERS, /* one is added, or leaves */
+    EV_CONFIG,  /* node is told whether peer is a member */
+    EV_DRAIN    /* is there anything that only the leaving node has? */
 };
 
 struct sim_shape { /* what the seed decides first */
     unsigned n_nodes, n_keys;
-    bool quiet; /* no faults at all */
-    bool lossy; /* single messages are lost, doubled, swapped: worse than any stream */
+    bool quiet;         /* no faults at all */
+    unsigned n_later;   /* nodes that are not members at first */
+    int64_t members_ms; /* between changes of the membership; 0 = none */
+    bool lossy;         /* single messages are lost, doubled, swapped: worse than any stream */
     unsigned loss_permille;
     int64_t run_ms, decide_ms, fault_ms, trim_ms;
     uint64_t log_max;
@@ -193,6 +214,7 @@ struct sim {
     struct sup_mem *mem;
     struct sup_buf buf;
     /* counted, for the summary */
+    uint64_t joined, left, root_repairs;
     uint64_t events, commits, crashes, wipes, restores, repairs, quarantined, excused, acked;
 };
 
@@ -230,13 +252,23 @@ void sim_node_backup(struct sim *s, struct sim_node *n); /* any */
 void sim_node_restore(struct sim *s, struct sim_node *n);
 void sim_node_tick(struct sim *s, struct sim_node *n);
 void sim_node_use(struct sim *s, struct sim_node *n); /* its clock is the one to be read */
-/* Index among n's peers of node `other`, and back. */
+/* The replica's number for node `other`, SIZE_MAX when it is none of its peers; and back. */
 size_t sim_peer_index(const struct sim_node *n, unsigned other);
 unsigned sim_peer_node(const struct sim_node *n, size_t index);
 void sim_step(struct sim *s, struct sim_node *n, const struct sup_replica_event *e,
               struct sim_msg *msg);                /* msg: the event's mutations, taken over */
 void sim_serve(struct sim *s, struct sim_node *n); /* sends to all what there is */
 void sim_claim(struct sim *s, struct sim_node *n, const struct sup_vv *vv);
+
+/* members.c */
+bool sim_is_member(const struct sim_node *n);
+unsigned sim_first_member(const struct sim *s);
+void sim_members_begin(struct sim *s);
+void sim_members_change(struct sim *s); /* somebody joins or leaves */
+/* The node's configuration says of peer what is so now. */
+void sim_members_tell(struct sim *s, struct sim_node *n, unsigned peer);
+void sim_members_tell_all(struct sim *s); /* at once */
+void sim_members_drain(struct sim *s, struct sim_node *n);
 
 /* jobs.c */
 void sim_submit(struct sim *s, struct sim_job *j);
@@ -246,7 +278,11 @@ void sim_commit(struct sim *s, struct sim_node *n);
 void sim_jobs_drop(struct sim_node *n);
 
 /* repair.c */
-struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, unsigned to, uint64_t session);
+struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, const struct sim_msg *request);
+void sim_repair_ask(struct sim *s, struct sim_node *n, unsigned peer, bool adopt);
+/* A heartbeat told the peer's root and vector. */
+void sim_repair_root(struct sim *s, struct sim_node *n, const struct sim_msg *m,
+                     const struct sup_vv *vv);
 void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m); /* takes m over */
 
 /* model.c */
@@ -257,12 +293,18 @@ void sim_decide_this(struct sim *s, struct sim_node *n, unsigned key, enum sup_c
 const char *sim_key(unsigned key);
 void sim_value_set(struct sim_value *v, const struct sup_register *r);
 void sim_table_read(struct sim *s, struct sup_store *store, struct sim_table *out);
+/* Where the decision is in the log. The number may have been used before, for what was lost with
+ * its disk, if nobody else has that. */
+void sim_decision_place(struct sim *s, size_t decision, uint64_t incarnation, uint64_t seq);
+/* What the node's vector covers, it has. */
+void sim_check_vv(struct sim *s, struct sim_node *n);
 void sim_check_commit(struct sim *s, struct sim_node *n, uint64_t touched);
 /* The sketch that followed the commits is the one of what the store holds. */
 void sim_check_sketch(struct sim *s, struct sim_node *n);
 void sim_check_restart(struct sim *s, struct sim_node *n);
 /* The node's disk is lost, or becomes what `restored` holds: what nobody else has is excused. */
 void sim_excuse(struct sim *s, struct sim_node *lost, struct sup_store *restored);
+bool sim_has_only_copies(struct sim *s, struct sim_node *n);
 bool sim_converged(struct sim *s);
 void sim_check_end(struct sim *s);
 

@@ -113,6 +113,9 @@ static void make_nodes(struct sim *s)
         struct sim_node *n = &s->nodes[i];
         n->id = i;
         n->commit_ms = 10;
+        n->added = true;
+        memset(n->knows, true, s->shape.n_nodes);
+        n->knows[i] = false;
         snprintf(n->name, sizeof(n->name), "n%u", i);
         n->saved = calloc(s->shape.n_nodes, sizeof(*n->saved));
         if (!n->saved)
@@ -196,7 +199,7 @@ static void handle(struct sim *s, struct sim_event *e)
             sim_commit(s, n);
         break;
     case EV_DIAL:
-        if (alive && s->conns[e->node][e->peer].dialed == 0)
+        if (alive && s->conns[e->node][e->peer].dialed == 0 && n->knows[e->peer])
             sim_dial(s, n, e->peer);
         break;
     case EV_DELIVER:
@@ -219,8 +222,19 @@ static void handle(struct sim *s, struct sim_event *e)
             sim_crash_and_restart(s, n);
         break;
     case EV_START:
-        if (!n->running)
+        if (!n->running && sim_is_member(n))
             sim_node_start(s, n);
+        break;
+    case EV_MEMBERS:
+        sim_members_change(s);
+        sim_push(s, 1 + (int64_t)sim_below(s, 2 * (uint64_t)s->shape.members_ms),
+                 (struct sim_event){.type = EV_MEMBERS});
+        break;
+    case EV_CONFIG:
+        sim_members_tell(s, n, e->peer);
+        break;
+    case EV_DRAIN:
+        sim_members_drain(s, n);
         break;
     }
 }
@@ -229,7 +243,8 @@ void sim_run_until(struct sim *s, int64_t until)
 {
     while (s->n_heap > 0 && !s->failed && s->heap[0].at <= until) {
         struct sim_event e = pop(s);
-        bool over = s->faults_over && (e.type == EV_DECIDE || e.type == EV_FAULT);
+        bool over =
+            s->faults_over && (e.type == EV_DECIDE || e.type == EV_FAULT || e.type == EV_MEMBERS);
         s->now = e.at;
         s->events++;
         if (!over)
@@ -261,14 +276,16 @@ static void settle_down(struct sim *s)
         s->nodes[i].clock_offset_ms = 0;
         s->nodes[i].commit_ms = 10;
         s->nodes[i].fail_next_commit = false;
-        if (!s->nodes[i].running)
+        if (!s->nodes[i].running && sim_is_member(&s->nodes[i]))
             sim_node_start(s, &s->nodes[i]);
     }
+    sim_members_tell_all(s);
     sim_tracef(s, "faults are over");
 }
 
 static void begin(struct sim *s)
 {
+    sim_members_begin(s);
     for (unsigned i = 0; i < s->shape.n_nodes; i++) {
         bool late = i > 1 && sim_chance(s, s->shape.quiet ? 0 : 150);
         int64_t at = late ? (int64_t)sim_below(s, 2 * (uint64_t)s->shape.run_ms) : 0;
