@@ -134,6 +134,18 @@ const struct sup_key sup_schema[] = {
     {"soft.escalation.window", SUP_KEY_DURATION, O(soft.window_ms), .def = "7d", .min = HOUR,
      .max = 366 * DAY},
 
+    {"rates.floor_bounces", SUP_KEY_UINT64, O(rates.floor_bounces), .def = "100", .min = 1,
+     .max = 1e12},
+    {"rates.floor_complaints", SUP_KEY_UINT64, O(rates.floor_complaints), .def = "1000", .min = 1,
+     .max = 1e12},
+    {"rates.leave_percent", SUP_KEY_NUMBER, O(rates.leave_percent), .def = "80", .min = 1,
+     .max = 100},
+    {"rates.hook", SUP_KEY_STRINGS, O(rates.hook), .def = "",
+     .what = "a program and its arguments, such as [/usr/local/bin/page, oncall]",
+     .elem_size = sizeof(const char *), .count_offset = O(rates.n_hook)},
+    {"rates.hook_timeout", SUP_KEY_DURATION, O(rates.hook_timeout_ms), .def = "30s", .min = 100,
+     .max = HOUR},
+
     {"events.retention", SUP_KEY_DURATION, O(events.retention_ms), .def = "0s", .min = 0,
      .max = 3660 * DAY},
     {"events.max_mib", SUP_KEY_MIB, O(events.max_bytes), .def = "1024", .min = 1, .max = 1048576},

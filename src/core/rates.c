@@ -206,42 +206,51 @@ double sup_rate_complaints(const struct sup_rate_counts *c)
 /* SES developer guide, "Sending review process FAQs". */
 static const double bounce_limits[] = {0.02, 0.05, 0.10};     /* watch, review, pause */
 static const double complaint_limits[] = {2.0, 0.001, 0.005}; /* no rate is watched */
-#define LEAVE 0.8
 
-static enum sup_rate_level level(const double *limits, double rate, enum sup_rate_level before)
+const struct sup_rate_rules sup_rate_default_rules = {
+    .floor_bounces = SUP_RATE_FLOOR_BOUNCES,
+    .floor_complaints = SUP_RATE_FLOOR_COMPLAINTS,
+    .leave = SUP_RATE_LEAVE,
+};
+
+static enum sup_rate_level level(const double *limits, double leave, double rate,
+                                 enum sup_rate_level before)
 {
     enum sup_rate_level l = SUP_RATE_FINE;
 
     for (unsigned i = 0; i < 3; i++) {
         bool was = before >= (enum sup_rate_level)(i + 1);
-        if (rate >= (was ? limits[i] * LEAVE : limits[i]))
+        if (rate >= (was ? limits[i] * leave : limits[i]))
             l = (enum sup_rate_level)(i + 1);
     }
     return l;
 }
 
-enum sup_rate_level sup_rate_bounce_level(const struct sup_rate_view *v, enum sup_rate_level before)
+enum sup_rate_level sup_rate_bounce_level(const struct sup_rate_rules *rules,
+                                          const struct sup_rate_view *v, enum sup_rate_level before)
 {
     enum sup_rate_level worst = SUP_RATE_FINE;
 
     for (size_t i = 0; i < SUP_RATE_WINDOWS; i++) {
         const struct sup_rate_counts *c = &v->window[i];
-        enum sup_rate_level l = level(bounce_limits, sup_rate_bounces(c), before);
-        if (c->n[SUP_RATE_SENDS] >= SUP_RATE_FLOOR_BOUNCES && l > worst)
+        enum sup_rate_level l = level(bounce_limits, rules->leave, sup_rate_bounces(c), before);
+        if (c->n[SUP_RATE_SENDS] >= rules->floor_bounces && l > worst)
             worst = l;
     }
     return worst;
 }
 
-enum sup_rate_level sup_rate_complaint_level(const struct sup_rate_view *v,
+enum sup_rate_level sup_rate_complaint_level(const struct sup_rate_rules *rules,
+                                             const struct sup_rate_view *v,
                                              enum sup_rate_level before)
 {
     enum sup_rate_level worst = SUP_RATE_FINE;
 
     for (size_t i = 0; i < SUP_RATE_WINDOWS; i++) {
         const struct sup_rate_counts *c = &v->window[i];
-        enum sup_rate_level l = level(complaint_limits, sup_rate_complaints(c), before);
-        if (c->n[SUP_RATE_SENDS] >= SUP_RATE_FLOOR_COMPLAINTS && l > worst)
+        enum sup_rate_level l =
+            level(complaint_limits, rules->leave, sup_rate_complaints(c), before);
+        if (c->n[SUP_RATE_SENDS] >= rules->floor_complaints && l > worst)
             worst = l;
     }
     return worst;

@@ -63,14 +63,25 @@ const char *sup_rate_level_name(enum sup_rate_level l); /* "fine" "watch" "revie
 double sup_rate_bounces(const struct sup_rate_counts *c);
 double sup_rate_complaints(const struct sup_rate_counts *c);
 
-/* The level of a rate: bounces 2, 5, 10 % (keep below, review, pause); complaints 0.1 and 0.5 %
- * (review, pause). Below a floor of sends nothing is said: FINE. Hysteresis: a level that was
- * reached is left below 80 % of its threshold. before: the level the last time. */
+/* When a level is told. */
+struct sup_rate_rules {
+    uint64_t floor_bounces; /* sends below which nothing is said of a window: FINE */
+    uint64_t
+        floor_complaints; /* the same for complaints, of which it takes more to mean something */
+    double leave;         /* a level that was reached is left below this part of its threshold */
+};
 #define SUP_RATE_FLOOR_BOUNCES    100
 #define SUP_RATE_FLOOR_COMPLAINTS 1000
-enum sup_rate_level sup_rate_bounce_level(const struct sup_rate_view *v,
+#define SUP_RATE_LEAVE            0.8
+extern const struct sup_rate_rules sup_rate_default_rules; /* of the three above */
+
+/* The level of a rate: bounces 2, 5, 10 % (keep below, review, pause); complaints 0.1 and 0.5 %
+ * (review, pause). before: the level the last time. */
+enum sup_rate_level sup_rate_bounce_level(const struct sup_rate_rules *rules,
+                                          const struct sup_rate_view *v,
                                           enum sup_rate_level before);
-enum sup_rate_level sup_rate_complaint_level(const struct sup_rate_view *v,
+enum sup_rate_level sup_rate_complaint_level(const struct sup_rate_rules *rules,
+                                             const struct sup_rate_view *v,
                                              enum sup_rate_level before);
 
 #endif

@@ -68,7 +68,7 @@ struct sup_options {
         int64_t max_clock_drift_ms;
         const char
             *secret_file; /* keys the hash of addresses; "" = derived from the cluster name */
-        uint64_t epoch;           /* of the member set; raised with each change of it */
+        uint64_t epoch;   /* of the member set; raised with each change of it */
         int64_t absence_alarm_ms; /* a peer that is away for so long is a problem */
         uint64_t log_max_bytes;   /* kept for absent peers */
         const struct sup_peer_options *peers;
@@ -90,6 +90,15 @@ struct sup_options {
         unsigned count;
         int64_t window_ms;
     } soft;
+
+    /* When a rate is told of, and the command that tells it. */
+    struct {
+        uint64_t floor_bounces, floor_complaints;
+        double leave_percent;
+        const char *const *hook;
+        size_t n_hook;
+        int64_t hook_timeout_ms;
+    } rates;
 
     struct {
         int64_t retention_ms; /* of the event log; 0 = none is kept */

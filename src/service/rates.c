@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "service/event_log.h"
+#include "service/hook.h"
 #include "service/internal.h"
 #include "service/soft.h"
 #include "service/status.h"
@@ -20,6 +21,7 @@
 #define SOFT_LOOKS  60    /* soft bounces are trimmed once an hour */
 #define WATCHED_MAX 500   /* names whose level is remembered */
 #define TRIM_BATCH  1000
+#define ALERTS_MAX  64        /* of one look; more are only logged */
 #define SHOWN_PARTS 1000000.0 /* metrics are whole numbers: millionths */
 
 /* --- reading --- */
@@ -136,13 +138,26 @@ struct watched {
     enum sup_rate_level bounces, complaints;
 };
 
+/* For the hook, which runs without the mutex. */
+struct alert {
+    const char *what;
+    enum sup_rate_kind kind;
+    char name[SUP_RATE_NAME_MAX + 1];
+    enum sup_rate_level before, after;
+    double value;
+};
+
 struct sup_rates {
     const struct sup_options *config;
+    struct sup_rate_rules rules;
+    struct alert alerts[ALERTS_MAX];
+    size_t n_alerts;
     struct sup_store *store;
     struct sup_apply *apply;
     struct sup_stop stop;
     pthread_t thread;
     bool started;
+    struct sup_metric *hooks, *hook_failures;
     struct sup_metric *bounce_rate[SUP_RATE_WINDOWS], *complaint_rate[SUP_RATE_WINDOWS];
     pthread_mutex_t mutex;
     struct watched watched[WATCHED_MAX]; /* those that are not fine */
@@ -163,13 +178,45 @@ static void judge(struct sup_rates *r, struct sup_rate_row *row)
 {
     const struct watched *w = watched_of(r, row);
 
-    row->bounces = sup_rate_bounce_level(&row->view, w ? w->bounces : SUP_RATE_FINE);
-    row->complaints = sup_rate_complaint_level(&row->view, w ? w->complaints : SUP_RATE_FINE);
+    row->bounces = sup_rate_bounce_level(&r->rules, &row->view, w ? w->bounces : SUP_RATE_FINE);
+    row->complaints =
+        sup_rate_complaint_level(&r->rules, &row->view, w ? w->complaints : SUP_RATE_FINE);
 }
 
-static void tell(const struct sup_rate_row *row, const char *what, enum sup_rate_level before,
-                 enum sup_rate_level after)
+/* Of the windows that have the floor's volume, the worst. */
+static double worst(const struct sup_rates *r, const struct sup_rate_row *row, bool bounces)
 {
+    uint64_t floor = bounces ? r->rules.floor_bounces : r->rules.floor_complaints;
+    double value = 0;
+
+    for (size_t i = 0; i < SUP_RATE_WINDOWS; i++) {
+        const struct sup_rate_counts *c = &row->view.window[i];
+        double rate = bounces ? sup_rate_bounces(c) : sup_rate_complaints(c);
+        if (c->n[SUP_RATE_SENDS] >= floor && rate > value)
+            value = rate;
+    }
+    return value;
+}
+
+static void keep_alert(struct sup_rates *r, const struct sup_rate_row *row, bool bounces,
+                       enum sup_rate_level before, enum sup_rate_level after)
+{
+    if (r->config->rates.n_hook == 0 || r->n_alerts == ALERTS_MAX)
+        return;
+    struct alert *a = &r->alerts[r->n_alerts++];
+    *a = (struct alert){.what = bounces ? "bounces" : "complaints",
+                        .kind = row->kind,
+                        .before = before,
+                        .after = after,
+                        .value = worst(r, row, bounces)};
+    memcpy(a->name, row->name, sizeof(a->name));
+}
+
+static void tell(struct sup_rates *r, const struct sup_rate_row *row, bool bounces,
+                 enum sup_rate_level before, enum sup_rate_level after)
+{
+    const char *what = bounces ? "bounces" : "complaints";
+
     if (before == after)
         return;
     if (after > before)
@@ -180,6 +227,39 @@ static void tell(const struct sup_rate_row *row, const char *what, enum sup_rate
         sup_log_info("rates", "a rate went down", SUP_S("rate", what),
                      SUP_S("kind", sup_rate_kind_name(row->kind)), SUP_S("name", row->name),
                      SUP_S("level", sup_rate_level_name(after)));
+    keep_alert(r, row, bounces, before, after);
+}
+
+/* One at a time: a look waits for the hooks of the last one. */
+static void run_hooks(struct sup_rates *r)
+{
+    const struct sup_hook hook = {.argv = r->config->rates.hook,
+                                  .n = r->config->rates.n_hook,
+                                  .timeout_ms = r->config->rates.hook_timeout_ms};
+
+    for (size_t i = 0; i < r->n_alerts && !sup_stop_is_set(&r->stop); i++) {
+        const struct alert *a = &r->alerts[i];
+        const struct sup_alert alert = {.node = r->config->node,
+                                        .region = r->config->region,
+                                        .rate = a->what,
+                                        .kind = sup_rate_kind_name(a->kind),
+                                        .name = a->name,
+                                        .before = sup_rate_level_name(a->before),
+                                        .level = sup_rate_level_name(a->after),
+                                        .value = a->value,
+                                        .time_ms = sup_wall_ms()};
+        struct sup_err err = {0};
+        int rc = sup_hook_run(&hook, &alert, &r->stop, &err);
+        sup_metric_add(rc == SUP_OK ? r->hooks : r->hook_failures, 1);
+        if (rc == SUP_OK)
+            sup_log_info("rates", "hook done", SUP_S("hook", hook.argv[0]), SUP_S("rate", a->what),
+                         SUP_S("level", alert.level));
+        else
+            sup_log_error("rates", "hook failed", SUP_S("hook", hook.argv[0]),
+                          SUP_S("rate", a->what), SUP_S("level", alert.level),
+                          SUP_S("error", err.msg));
+    }
+    r->n_alerts = 0;
 }
 
 static void add_problem(struct sup_rates *r, const struct sup_rate_row *row, const char *what,
@@ -202,8 +282,8 @@ static void remember(struct sup_rates *r, const struct table *t)
     for (size_t i = 0; i < t->n; i++) {
         const struct sup_rate_row *row = &t->rows[i];
         const struct watched *w = watched_of(r, row);
-        tell(row, "bounces", w ? w->bounces : SUP_RATE_FINE, row->bounces);
-        tell(row, "complaints", w ? w->complaints : SUP_RATE_FINE, row->complaints);
+        tell(r, row, true, w ? w->bounces : SUP_RATE_FINE, row->bounces);
+        tell(r, row, false, w ? w->complaints : SUP_RATE_FINE, row->complaints);
     }
     r->n_problems = 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -250,6 +330,7 @@ static void look(struct sup_rates *r)
         remember(r, &t);
         pthread_mutex_unlock(&r->mutex);
         show_metrics(r, &t);
+        run_hooks(r);
     } else {
         sup_log_error("rates", "cannot look at the rates", SUP_S("error", err.msg));
     }
@@ -333,6 +414,10 @@ static void register_metrics(struct sup_rates *r)
 {
     struct sup_buf label;
 
+    r->hooks = sup_metric("supsync_alert_hooks_total", "result=\"ok\"", SUP_COUNTER,
+                          "Runs of the hook for rates that passed a threshold");
+    r->hook_failures = sup_metric("supsync_alert_hooks_total", "result=\"failed\"", SUP_COUNTER,
+                                  "Runs of the hook for rates that passed a threshold");
     sup_buf_init(&label, 128);
     for (size_t i = 0; i < SUP_RATE_WINDOWS; i++) {
         sup_buf_reset(&label);
@@ -357,6 +442,9 @@ int sup_rates_start(const struct sup_options *config, struct sup_store *store,
     r->config = config;
     r->store = store;
     r->apply = apply;
+    r->rules = (struct sup_rate_rules){.floor_bounces = config->rates.floor_bounces,
+                                       .floor_complaints = config->rates.floor_complaints,
+                                       .leave = config->rates.leave_percent / 100};
     sup_stop_init(&r->stop);
     pthread_mutex_init(&r->mutex, NULL);
     register_metrics(r);

@@ -75,7 +75,8 @@ static const struct {
     {"node: a\nregion: -west-1\n", "2: region: \"-west-1\" is not allowed*"},
     {"node: [a]\nregion: eu-west-1\n", "1: node: use one value, not a list or map"},
     {HEAD "nod: b\n", "3: nod: unknown key: use one of node, region, data_dir, log, admin, aws, "
-                      "sqs, sns_http, ses, mesh, ingest, soft, events, store"},
+                      "sqs, sns_http, ses, mesh, ingest, soft, rates, events, "
+                      "store"},
     {HEAD "ses:\n  mod: enforce\n",
      "4: ses.mod: unknown key: use one of mode, max_rps, scan_interval, absence_interval, "
      "on_external_removal, fuse, import"},

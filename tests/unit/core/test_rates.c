@@ -187,13 +187,13 @@ static struct sup_rate_view view_of(uint64_t sends, uint64_t bounces, uint64_t c
 static enum sup_rate_level bounces(uint64_t of_100000, enum sup_rate_level before)
 {
     struct sup_rate_view v = view_of(100000, of_100000, 0);
-    return sup_rate_bounce_level(&v, before);
+    return sup_rate_bounce_level(&sup_rate_default_rules, &v, before);
 }
 
 static enum sup_rate_level complaints(uint64_t of_100000, enum sup_rate_level before)
 {
     struct sup_rate_view v = view_of(100000, 0, of_100000);
-    return sup_rate_complaint_level(&v, before);
+    return sup_rate_complaint_level(&sup_rate_default_rules, &v, before);
 }
 
 static void test_levels(void **state)
@@ -222,13 +222,17 @@ static void test_floor(void **state)
     struct sup_rate_view v = view_of(99, 99, 0);
 
     (void)state;
-    assert_int_equal(sup_rate_bounce_level(&v, SUP_RATE_FINE), SUP_RATE_FINE);
+    assert_int_equal(sup_rate_bounce_level(&sup_rate_default_rules, &v, SUP_RATE_FINE),
+                     SUP_RATE_FINE);
     v = view_of(100, 10, 0);
-    assert_int_equal(sup_rate_bounce_level(&v, SUP_RATE_FINE), SUP_RATE_PAUSE);
+    assert_int_equal(sup_rate_bounce_level(&sup_rate_default_rules, &v, SUP_RATE_FINE),
+                     SUP_RATE_PAUSE);
     v = view_of(999, 0, 10);
-    assert_int_equal(sup_rate_complaint_level(&v, SUP_RATE_FINE), SUP_RATE_FINE);
+    assert_int_equal(sup_rate_complaint_level(&sup_rate_default_rules, &v, SUP_RATE_FINE),
+                     SUP_RATE_FINE);
     v = view_of(0, 5, 5);
-    assert_int_equal(sup_rate_bounce_level(&v, SUP_RATE_PAUSE), SUP_RATE_FINE);
+    assert_int_equal(sup_rate_bounce_level(&sup_rate_default_rules, &v, SUP_RATE_PAUSE),
+                     SUP_RATE_FINE);
 }
 
 /* A rate that moves about a threshold by less than the hysteresis crosses it once. */
