@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "http/server.h"
 #include "http/sns_listener.h"
+#include "service/members.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -67,13 +68,16 @@ static void reload_config(struct agent *a)
         return;
     }
     sup_log_configure(fresh.log_level, fresh.log_format, STDERR_FILENO);
+    if (sup_service_reload(a->service, &fresh.options, &err) != SUP_OK)
+        sup_log_error("agent", "the mesh of the new configuration is refused, the old one stays",
+                      SUP_S("error", err.msg));
     sup_buf_init(&keys, 4096);
     sup_config_restart_keys(&a->config, &fresh, &keys);
     if (keys.n > 0)
         sup_log_warn("agent", "changed keys that need a restart",
                      SUP_S("keys", sup_buf_str(&keys)));
     sup_buf_fini(&keys);
-    /* The running configuration is kept: services hold its strings. */
+    /* The running configuration is kept: services hold its strings, or copied the new ones. */
     sup_config_fini(&fresh);
 }
 

@@ -107,6 +107,7 @@ int sup_cmd_reconcile(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_report(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_audit_coverage(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_fuse(struct sup_cli *cli, int argc, char **argv);
+int sup_cmd_decommission(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_status(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_ingest(struct sup_cli *cli, int argc, char **argv);
 int sup_cmd_rates(struct sup_cli *cli, int argc, char **argv);

@@ -46,36 +46,99 @@ static void put_problems(struct sup_cli *cli, const json_t *list)
     }
 }
 
+static void put_lag(const json_t *p)
+{
+    double lag = json_number_value(json_object_get(p, "lag_seconds"));
+
+    printf("%" JSON_INTEGER_FORMAT " behind", number(p, "lag_mutations"));
+    if (lag > 0)
+        printf(" for %.1f s", lag);
+    if (number(p, "unacked_mutations") > 0)
+        printf(", lacks %" JSON_INTEGER_FORMAT " of ours for %.1f s",
+               number(p, "unacked_mutations"),
+               json_number_value(json_object_get(p, "unacked_seconds")));
+}
+
+/* What only those want who look closer. */
+static void put_peer_more(struct sup_cli *cli, const json_t *p)
+{
+    const json_t *repair = json_object_get(p, "repair");
+
+    put_label(cli, "");
+    printf("  in %" JSON_INTEGER_FORMAT " B, out %" JSON_INTEGER_FORMAT " B, %" JSON_INTEGER_FORMAT
+           " reconnects, clock %+.1f ms, epoch %" JSON_INTEGER_FORMAT " (members: %s)\n",
+           number(p, "bytes_in"), number(p, "bytes_out"), number(p, "reconnects"),
+           json_number_value(json_object_get(p, "clock_offset_ms")), number(p, "epoch"),
+           sup_cli_text(p, "members", "?"));
+    put_label(cli, "");
+    printf("  %" JSON_INTEGER_FORMAT " repairs (%" JSON_INTEGER_FORMAT
+           " decisions, %" JSON_INTEGER_FORMAT " B, last %s), %" JSON_INTEGER_FORMAT
+           " refusals, %" JSON_INTEGER_FORMAT " quarantined, incarnation %s\n",
+           number(repair, "count"), number(repair, "decisions"), number(repair, "bytes"),
+           sup_cli_text(repair, "last", "never"), number(p, "refusals"), number(p, "quarantined"),
+           sup_cli_text(p, "incarnation", "?"));
+}
+
+static void put_peer(struct sup_cli *cli, const json_t *p)
+{
+    bool connected = is_true(p, "connected");
+    const char *error = sup_cli_text(p, "last_error", NULL);
+
+    sup_cli_put(cli, SUP_PLAIN, 20, sup_cli_text(p, "name", "?"));
+    sup_cli_put(cli, connected ? SUP_GREEN : SUP_RED, 14, connected ? "connected" : "unreachable");
+    put_lag(p);
+    if (connected)
+        printf(", %.1f ms away", json_number_value(json_object_get(p, "rtt_ms")));
+    else
+        printf(", last heard %s", sup_cli_text(p, "last_contact", "never"));
+    if (error != NULL && (!connected || cli->verbose)) {
+        fputs(": ", stdout);
+        sup_cli_put(cli, SUP_DIM, 0, error);
+    }
+    putchar('\n');
+    if (cli->verbose)
+        put_peer_more(cli, p);
+}
+
 static void put_peers(struct sup_cli *cli, const json_t *list)
 {
     size_t i;
     json_t *p;
     json_array_foreach(list, i, p)
     {
-        bool connected = is_true(p, "connected");
         put_label(cli, i == 0 ? "peers" : "");
-        sup_cli_put(cli, SUP_PLAIN, 20, sup_cli_text(p, "name", "?"));
-        sup_cli_put(cli, connected ? SUP_GREEN : SUP_RED, 14,
-                    connected ? "connected" : "unreachable");
-        printf("%" JSON_INTEGER_FORMAT " behind", number(p, "lag_mutations"));
-        double lag = json_number_value(json_object_get(p, "lag_seconds"));
-        if (lag > 0)
-            printf(" for %.1f s", lag);
-        if (connected)
-            printf(", %.1f ms away", json_number_value(json_object_get(p, "rtt_ms")));
-        else
-            printf(", last heard %s", sup_cli_text(p, "last_contact", "never"));
-        const char *error = sup_cli_text(p, "last_error", NULL);
-        if (error != NULL && (!connected || cli->verbose)) {
-            fputs(": ", stdout);
-            sup_cli_put(cli, SUP_DIM, 0, error);
-        }
-        putchar('\n');
+        put_peer(cli, p);
     }
     if (json_array_size(list) == 0) {
         put_label(cli, "peers");
         puts("none: this node works alone");
     }
+}
+
+static void put_mesh(struct sup_cli *cli, const json_t *mesh)
+{
+    size_t i;
+    json_t *each;
+
+    json_array_foreach(json_object_get(mesh, "decommissioned"), i, each)
+    {
+        put_label(cli, i == 0 ? "gone" : "");
+        printf("%s, decommissioned %s by %s: %s\n", sup_cli_text(each, "name", "?"),
+               sup_cli_text(each, "time", "?"), sup_cli_text(each, "actor", "?"),
+               sup_cli_text(each, "note", ""));
+    }
+    if (!cli->verbose)
+        return;
+    json_array_foreach(json_object_get(mesh, "refusals"), i, each)
+    {
+        put_label(cli, i == 0 ? "refusals" : "");
+        printf("%s: %" JSON_INTEGER_FORMAT " by us, %" JSON_INTEGER_FORMAT " by peers\n",
+               sup_cli_text(each, "reason", "?"), number(each, "by_us"), number(each, "by_peers"));
+    }
+    put_label(cli, "log");
+    printf("%.1f MiB kept for peers, at most %.0f MiB; epoch %" JSON_INTEGER_FORMAT "\n",
+           (double)number(mesh, "log_bytes") / (1024 * 1024),
+           (double)number(mesh, "log_max_bytes") / (1024 * 1024), number(mesh, "epoch"));
 }
 
 static void put_error(struct sup_cli *cli, const json_t *part)
@@ -149,6 +212,7 @@ int sup_cmd_status(struct sup_cli *cli, int argc, char **argv)
             put_head(cli, v);
             put_problems(cli, json_object_get(v, "problems"));
             put_peers(cli, json_object_get(v, "peers"));
+            put_mesh(cli, json_object_get(v, "mesh"));
             put_queues(cli, v);
             put_store(cli, v);
         }

@@ -14,7 +14,7 @@
 const struct sup_command sup_commands[] = {
     {"agent", "--config FILE", "run the agent in the foreground",
      "Runs the agent of one Region. SIGTERM and SIGINT drain and stop it, SIGHUP reloads the log\n"
-     "settings and the token file. Under systemd use Type=notify.\n\n"
+     "settings, the token file and the peers of the mesh. Under systemd use Type=notify.\n\n"
      "Options:\n  --config FILE        the configuration (YAML)\n\n"
      "Exit status:\n  0 clean stop, 1 trouble at start or drain, 2 bad configuration\n\n"
      "Example:\n  supsync agent --config /etc/supsync.yaml\n",
@@ -116,6 +116,20 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 healthy, 1 unhealthy, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync status\n",
      sup_cmd_status},
+    {"decommission", "NODE [--note TEXT] [--undo]", "a node of the mesh is gone for good",
+     "From then on this agent neither dials nor accepts the node, keeps no log for it and does "
+     "not\n"
+     "wait for it. Taking a peer out of the configuration alone does none of this. Run it on "
+     "every\n"
+     "remaining node.\n\n"
+     "Options:\n"
+     "  --note TEXT          why, for those who ask later\n"
+     "  --force              although it has decisions that this node has not got\n"
+     "  --undo               it is a member again\n" COMMON "\n"
+     "Exit status:\n  0 done, 1 refused (unknown, done already, needs --force), 3 no agent,\n"
+     "  2 wrong usage\n\n"
+     "Example:\n  supsync decommission ap-south-1 --note \"Region closed, ticket 4711\"\n",
+     sup_cmd_decommission},
     {"soft", "[--due|--claim N [--lease D]|--ack ID...] [--format csv|json]",
      "soft bounces for resending",
      "Without options: all that wait. A claim gives entries that are due to one worker for the "

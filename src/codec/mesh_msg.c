@@ -158,6 +158,8 @@ static int encode_hello(const struct sup_hello *h, struct sup_pb_arena *a, struc
     pb.drift_limit_ms = h->drift_limit_ms;
     pb.key_check = h->key_check;
     pb.wall_ms = h->wall_ms;
+    pb.epoch = h->epoch;
+    pb.members = h->members;
     pb.standing = (uint32_t)h->standing;
     int rc = sup_mesh_put_vv(a, &h->vv, &pb.n_vv, &pb.vv, err);
     return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
@@ -183,6 +185,8 @@ static int encode_heartbeat(const struct sup_heartbeat *h, struct sup_pb_arena *
     pb.echo_mono_ns = h->echo_mono_ns;
     pb.echo_held_us = h->echo_held_us;
     pb.incarnation = h->incarnation;
+    pb.epoch = h->epoch;
+    pb.members = h->members;
     if (h->has_root)
         pb.root = pb_bytes(sup_slice_of(h->root, sizeof(h->root)));
     pb.standing = (uint32_t)h->standing;
@@ -334,6 +338,8 @@ static int decode_hello(const Supsync__Mesh__Hello *pb, struct sup_hello *out, s
     out->drift_limit_ms = pb->drift_limit_ms;
     out->key_check = pb->key_check;
     out->wall_ms = pb->wall_ms;
+    out->epoch = pb->epoch;
+    out->members = pb->members;
     out->standing = sup_mesh_standing(pb->standing);
     const char *fault = hello_fault(out);
     return fault ? damaged(err, fault) : sup_mesh_get_vv(pb->n_vv, pb->vv, &out->vv, err);
@@ -358,6 +364,8 @@ static int decode_heartbeat(const Supsync__Mesh__Heartbeat *pb, struct sup_heart
     out->echo_mono_ns = pb->echo_mono_ns;
     out->echo_held_us = pb->echo_held_us;
     out->incarnation = pb->incarnation;
+    out->epoch = pb->epoch;
+    out->members = pb->members;
     out->standing = sup_mesh_standing(pb->standing);
     out->has_root = pb->root.len == sizeof(out->root);
     if (pb->root.len != 0 && !out->has_root)

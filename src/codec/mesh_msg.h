@@ -35,6 +35,8 @@ struct sup_hello {
     uint64_t drift_limit_ms;
     uint64_t key_check;
     int64_t wall_ms;
+    uint64_t epoch;   /* of the configuration */
+    uint64_t members; /* stands for the members' names in it; 0 = not said */
     struct sup_vv vv;
     enum sup_standing standing;
 };
@@ -65,6 +67,7 @@ struct sup_heartbeat {
     uint64_t echo_mono_ns;
     uint64_t echo_held_us;
     uint64_t incarnation;
+    uint64_t epoch, members; /* as in HELLO */
     struct sup_vv vv;
     uint8_t root[SUP_REPAIR_ROOT_SIZE];
     bool has_root;

@@ -1,9 +1,15 @@
 #include "core/replica_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TRIM_EVERY_MS 60000
-#define LOG_MAX       20000000U
+
+/* A tick may say two things of each peer and one or two of the node. */
+static size_t room_for(size_t n_peers)
+{
+    return 2 * n_peers + 4;
+}
 
 int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica **out,
                     struct sup_err *err)
@@ -19,11 +25,8 @@ int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica *
         r->opts.credit = SUP_REPLICA_CREDIT;
     if (r->opts.message == 0)
         r->opts.message = SUP_REPLICA_MESSAGE_BYTES;
-    if (r->opts.log_max == 0)
-        r->opts.log_max = LOG_MAX;
     sup_rng_seed(&r->rng, opts->seed);
-    /* A tick may say two things of each peer and one or two of the node. */
-    r->room = 2 * opts->n_peers + 4;
+    r->room = room_for(opts->n_peers);
     r->peers = calloc(opts->n_peers > 0 ? opts->n_peers : 1, sizeof(*r->peers));
     r->out.a = calloc(r->room, sizeof(*r->out.a));
     if (!r->peers || !r->out.a) {
@@ -46,6 +49,56 @@ void sup_replica_free(struct sup_replica *r)
 void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *has)
 {
     sup_vv_copy(&r->peers[peer].has, has);
+}
+
+int sup_replica_add(struct sup_replica *r, struct sup_err *err)
+{
+    size_t n = r->opts.n_peers + 1;
+    struct sup_replica_peer *peers = realloc(r->peers, n * sizeof(*peers));
+    struct sup_replica_action *a;
+
+    if (!peers)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    r->peers = peers;
+    memset(&peers[n - 1], 0, sizeof(*peers));
+    a = realloc(r->out.a, room_for(n) * sizeof(*a));
+    if (!a)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    r->out.a = a;
+    r->room = room_for(n);
+    r->opts.n_peers = n;
+    r->settled = 0;
+    return SUP_OK;
+}
+
+void sup_replica_retire(struct sup_replica *r, size_t peer, bool retired)
+{
+    struct sup_replica_peer *p = &r->peers[peer];
+    struct sup_vv has;
+
+    if (p->retired == retired)
+        return;
+    sup_vv_copy(&has, &p->has);
+    memset(p, 0, sizeof(*p));
+    sup_vv_copy(&p->has, &has);
+    p->retired = retired;
+    if (!retired)
+        r->settled = 0;
+    r->members_changed = true;
+}
+
+void sup_replica_set_log_max_bytes(struct sup_replica *r, uint64_t bytes)
+{
+    r->opts.log_max_bytes = bytes;
+}
+
+static size_t active_peers(const struct sup_replica *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->opts.n_peers; i++)
+        n += !r->peers[i].retired;
+    return n;
 }
 
 struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
@@ -71,7 +124,8 @@ void sup_replica_try_settle(const struct sup_replica_ctx *c)
     uint64_t own = c->self->incarnation;
 
     for (size_t i = 0; i < r->opts.n_peers; i++) {
-        if (!r->peers[i].confirmed || !r->peers[i].pulled_confirmed)
+        const struct sup_replica_peer *p = &r->peers[i];
+        if (!p->retired && (!p->confirmed || !p->pulled_confirmed))
             return;
     }
     if (r->settled == own || r->revoked == own)
@@ -103,10 +157,12 @@ static void tick(const struct sup_replica_ctx *c)
     struct sup_replica *r = c->r;
     uint64_t own = c->self->incarnation;
 
-    if (r->opts.n_peers == 0 && r->settled != own) {
+    if (active_peers(r) == 0 && r->settled != own) {
         r->settled = own; /* with nobody to ask, nobody can have more of it */
         sup_replica_act(r, 0, SUP_ACT_SETTLE)->amount = own;
-    }
+    } else if (r->members_changed)
+        sup_replica_try_settle(c); /* whoever it waited for may be gone */
+    r->members_changed = false;
     for (size_t i = 0; i < r->opts.n_peers; i++)
         sup_replica_pull_tick(c, i);
     sup_replica_serve_tick(c);
@@ -126,7 +182,7 @@ struct sup_replica_actions *sup_replica_step(struct sup_replica *r, int64_t now_
         tick(&c);
         return &r->out;
     }
-    if (e->peer >= r->opts.n_peers)
+    if (e->peer >= r->opts.n_peers || r->peers[e->peer].retired)
         return &r->out;
     c.peer = &r->peers[e->peer];
     switch (e->type) {
@@ -167,5 +223,6 @@ void sup_replica_peer(const struct sup_replica *r, size_t peer, struct sup_repli
         .gaps = p->gaps,
         .needs_repair = p->needs_repair,
         .confirmed = p->confirmed && p->pulled_confirmed,
+        .retired = p->retired,
     };
 }

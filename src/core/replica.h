@@ -31,11 +31,12 @@ struct sup_replica;
 
 struct sup_replica_options {
     size_t n_peers;
-    uint64_t seed;         /* of the redial jitter */
-    int64_t trim_every_ms; /* 0 = 60 s */
-    uint64_t credit;       /* bytes granted to each server; 0 = SUP_REPLICA_CREDIT */
-    uint64_t message;      /* bytes in a message, about; 0 = SUP_REPLICA_MESSAGE_BYTES */
-    uint64_t log_max;      /* mutations kept for absent peers; 0 = 20 million (about 4 GB) */
+    uint64_t seed;          /* of the redial jitter */
+    int64_t trim_every_ms;  /* 0 = 60 s */
+    uint64_t credit;        /* bytes granted to each server; 0 = SUP_REPLICA_CREDIT */
+    uint64_t message;       /* bytes in a message, about; 0 = SUP_REPLICA_MESSAGE_BYTES */
+    uint64_t log_max;       /* mutations kept for absent peers; 0 = any number */
+    uint64_t log_max_bytes; /* likewise, of sup_replica_self.log_bytes */
 };
 
 int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica **out,
@@ -44,6 +45,17 @@ void sup_replica_free(struct sup_replica *r);
 
 /* What a peer was known to have when this process started. */
 void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *has);
+
+/* --- members --- A peer keeps its index for the life of the replica. None of these while the
+ * actions of a step are in use. */
+
+/* One more peer, with the next index. It may have more of our incarnation than we do, so whoever
+ * settled that must ask anew: the owner takes the settling back (service/apply.h). SUP_ENOMEM. */
+int sup_replica_add(struct sup_replica *r, struct sup_err *err);
+/* A retired peer is nobody: it holds back no trimming and no settling, its events do nothing. One
+ * that comes back is as one that was added. */
+void sup_replica_retire(struct sup_replica *r, size_t peer, bool retired);
+void sup_replica_set_log_max_bytes(struct sup_replica *r, uint64_t bytes);
 
 /* One thread at a time. self and what the event points to are looked at during the call only. The
  * result belongs to r. */
@@ -57,6 +69,7 @@ struct sup_replica_peer_view {
     uint64_t quarantined, stalls, gaps;
     bool needs_repair; /* the log does not reach back to what the peer has */
     bool confirmed;    /* had no more of our incarnation than we did */
+    bool retired;
 };
 void sup_replica_peer(const struct sup_replica *r, size_t peer, struct sup_replica_peer_view *out);
 

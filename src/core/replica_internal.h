@@ -43,6 +43,7 @@ struct sup_replica_peer {
     bool confirmed; /* on the session we dialled: has no more of our incarnation than we do */
     bool pulled_confirmed; /* and so said its PULL, behind which nothing of us waits unread there */
     bool needs_repair;
+    bool retired;
     uint64_t quarantined, stalls, gaps;
 };
 
@@ -55,6 +56,7 @@ struct sup_replica {
     int64_t trim_at_ms;
     uint64_t settled; /* incarnations that were decided about */
     uint64_t revoked;
+    bool members_changed; /* to be looked at by the next tick */
     struct sup_replica_actions out;
     size_t room; /* of out.a */
 };

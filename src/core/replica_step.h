@@ -13,6 +13,7 @@ struct sup_replica_self {
     uint64_t incarnation;
     struct sup_vv vv;
     struct sup_vv floor; /* up to where the log was trimmed */
+    uint64_t log_bytes;  /* of the log behind it */
 };
 
 enum sup_replica_event_type {

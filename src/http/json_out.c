@@ -214,21 +214,60 @@ json_t *sup_json_row(const struct sup_row *row)
         "note", text(d->note), "expires", expiry(d->expires_ms), "region", text(d->region));
 }
 
+/* Several parts, since one json_pack of all could not be read. */
+static json_t *status_peer(const struct sup_peer_status *p)
+{
+    json_t *o = json_pack(
+        "{s:o, s:o, s:b, s:o, s:f, s:o, s:f, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:o}", "name",
+        text(p->name), "url", text(p->url), "connected", p->connected, "lag_mutations",
+        count(p->lag_mutations), "lag_seconds", p->lag_seconds, "unacked_mutations",
+        count(p->unacked_mutations), "unacked_seconds", p->unacked_seconds, "last_contact",
+        wall_time(p->last_contact_ms), "clock_offset_ms", p->clock_offset_ms, "rtt_ms", p->rtt_ms,
+        "bytes_in", count(p->bytes_in), "bytes_out", count(p->bytes_out), "reconnects",
+        count(p->reconnects), "refusals", count(p->refusals), "last_error", text(p->last_error));
+
+    json_object_set_new(o, "repair",
+                        json_pack("{s:o, s:o, s:o, s:o, s:b}", "count", count(p->repairs), "last",
+                                  wall_time(p->last_repair_ms), "decisions",
+                                  count(p->repair_decisions), "bytes", count(p->repair_bytes),
+                                  "needed", p->needs_repair));
+    json_object_set_new(o, "quarantined", count(p->quarantined));
+    json_object_set_new(o, "gaps", count(p->gaps));
+    json_object_set_new(o, "stalls", count(p->stalls));
+    json_object_set_new(o, "node_id", id(p->node_id));
+    json_object_set_new(o, "incarnation", id(p->incarnation));
+    json_object_set_new(o, "epoch", count(p->epoch));
+    json_object_set_new(o, "members", text(p->membership));
+    json_object_set_new(o, "configured", json_boolean(p->configured));
+    return o;
+}
+
 static json_t *status_peers(const struct sup_status *st)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < st->n_peers; i++) {
-        const struct sup_peer_status *p = &st->peers[i];
-        json_array_append_new(
-            list, json_pack("{s:o, s:o, s:b, s:o, s:f, s:o, s:f, s:f, s:o, s:o, s:o, s:o, s:o}",
-                            "name", text(p->name), "url", text(p->url), "connected", p->connected,
-                            "lag_mutations", count(p->lag_mutations), "lag_seconds", p->lag_seconds,
-                            "last_contact", wall_time(p->last_contact_ms), "clock_offset_ms",
-                            p->clock_offset_ms, "rtt_ms", p->rtt_ms, "bytes_in", count(p->bytes_in),
-                            "bytes_out", count(p->bytes_out), "reconnects", count(p->reconnects),
-                            "refusals", count(p->refusals), "last_error", text(p->last_error)));
-    }
+    for (size_t i = 0; i < st->n_peers; i++)
+        json_array_append_new(list, status_peer(&st->peers[i]));
     return list;
+}
+
+static json_t *status_mesh(const struct sup_status *st)
+{
+    json_t *refusals = json_array();
+    json_t *left = json_array();
+    for (size_t i = 0; i < st->n_refusals; i++)
+        json_array_append_new(refusals,
+                              json_pack("{s:s, s:o, s:o}", "reason", st->refusals[i].reason,
+                                        "by_us", count(st->refusals[i].by_us), "by_peers",
+                                        count(st->refusals[i].by_peers)));
+    for (size_t i = 0; i < st->n_left; i++)
+        json_array_append_new(left,
+                              json_pack("{s:o, s:o, s:o, s:o}", "name", text(st->left[i].name),
+                                        "time", wall_time(st->left[i].time_ms), "actor",
+                                        text(st->left[i].actor), "note", text(st->left[i].note)));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", count(st->epoch), "log_bytes",
+                     count(st->log_bytes), "log_max_bytes", count(st->log_max_bytes),
+                     "clock_ahead_ms", count((uint64_t)st->clock_ahead_ms), "refusals", refusals,
+                     "decommissioned", left);
 }
 
 static json_t *status_outbox(const struct sup_status *st)
@@ -259,7 +298,7 @@ json_t *sup_json_status(const struct sup_status *st)
     for (size_t i = 0; i < st->n_problems; i++)
         json_array_append_new(problems, text(st->problems[i]));
     return json_pack("{s:o, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-                     "s:o, s:o, s:o}",
+                     "s:o, s:o, s:o, s:o}",
                      "node", text(st->node), "region", text(st->region), "mode", text(st->mode),
                      "version", SUPSYNC_VERSION, "healthy", st->healthy, "ready", st->ready,
                      "problems", problems, "converged", st->converged, "peers", status_peers(st),
@@ -267,5 +306,5 @@ json_t *sup_json_status(const struct sup_status *st)
                      wall_time(st->last_scan_ms), "node_id", id(st->node_id), "incarnation",
                      id(st->incarnation), "records", count(st->records), "quarantined",
                      count(st->quarantined), "disk_bytes", count(st->disk_bytes), "started",
-                     wall_time(st->started_ms));
+                     wall_time(st->started_ms), "mesh", status_mesh(st));
 }

@@ -22,6 +22,7 @@ static const struct sup_route routes[] = {
     {"GET", "/v1/soft", sup_route_soft, .slow = true},
     {"POST", "/v1/soft/claim", sup_route_soft_claim, .slow = true},
     {"POST", "/v1/soft/ack", sup_route_soft_ack, .slow = true},
+    {"POST", "/v1/decommission", sup_route_decommission, .slow = true},
     {"GET", "/v1/status", sup_route_status, .prefix = false},
     {"GET", "/healthz", sup_route_healthz, .open = true, .early = true},
     {"GET", "/readyz", sup_route_readyz, .open = true, .early = true},

@@ -41,6 +41,7 @@ void sup_route_rates(struct sup_httpd_req *req);
 void sup_route_soft(struct sup_httpd_req *req);
 void sup_route_soft_claim(struct sup_httpd_req *req);
 void sup_route_soft_ack(struct sup_httpd_req *req);
+void sup_route_decommission(struct sup_httpd_req *req);
 void sup_route_status(struct sup_httpd_req *req);
 void sup_route_healthz(struct sup_httpd_req *req);
 void sup_route_readyz(struct sup_httpd_req *req);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,8 @@ static int post_hello(struct sup_link *link, const struct sup_session_local *loc
     if (local->standing)
         h->standing = local->standing(local->arg);
     local->state(local->arg, &h->incarnation, &h->vv);
+    if (local->membership)
+        local->membership(local->arg, &h->epoch, &h->members);
     return post(link, msg, err);
 }
 
@@ -118,16 +121,29 @@ int sup_hello_check(const struct sup_hello *peer, const struct sup_session_local
     return check_name(peer, local, expected, out, err);
 }
 
-static void count_refusal(enum sup_refusal why)
+/* What a peer gives as its reason is any number. */
+#define REASONS (SUP_REFUSED_IDENTITY + 1)
+static atomic_uint_fast64_t refusals[2][REASONS];
+
+void sup_hello_count_refusal(unsigned why, bool by_us)
 {
     struct sup_buf labels;
 
+    atomic_fetch_add(&refusals[by_us][why < REASONS ? why : SUP_REFUSED_OTHER], 1);
     sup_buf_init(&labels, 128);
     sup_metric_label(&labels, "reason", sup_refusal_name(why));
-    sup_metric_add(sup_metric("supsync_mesh_refusals_total", sup_buf_str(&labels), SUP_COUNTER,
-                              "Peers refused at HELLO or for a broken frame, by reason"),
-                   1);
+    sup_metric_add(
+        by_us ? sup_metric("supsync_mesh_refusals_total", sup_buf_str(&labels), SUP_COUNTER,
+                           "Peers refused at HELLO or for a broken frame, by reason")
+              : sup_metric("supsync_mesh_refused_total", sup_buf_str(&labels), SUP_COUNTER,
+                           "Times that a peer refused this node, by the reason that it gave"),
+        1);
     sup_buf_fini(&labels);
+}
+
+uint64_t sup_session_refusals(unsigned reason, bool by_us)
+{
+    return reason < REASONS ? atomic_load(&refusals[by_us][reason]) : 0;
 }
 
 /* Tells the peer, logs, and waits a little for it to have read that. */
@@ -138,7 +154,7 @@ static void refuse(struct sup_link *link, enum sup_refusal why, const char *reas
     struct sup_frame frame;
     int64_t left;
 
-    count_refusal(why);
+    sup_hello_count_refusal(why, true);
     sup_log_warn("mesh", "peer refused", SUP_S("address", sup_link_peer(link)),
                  SUP_S("why", sup_refusal_name(why)), SUP_S("reason", reason));
     if (!msg)
@@ -172,6 +188,7 @@ static int recv_hello(struct sup_link *link, int64_t deadline, struct sup_mesh_m
     rc = sup_mesh_msg_decode(frame.type, frame.body, mem, msg, err);
     if (rc != SUP_OK || frame.type == SUP_FRAME_HELLO)
         return rc;
+    sup_hello_count_refusal(msg->u.goodbye.code, false);
     sup_log_warn("mesh", "refused by peer", SUP_S("address", sup_link_peer(link)),
                  SUP_S("why", sup_refusal_name(msg->u.goodbye.code)),
                  SUP_S("reason", msg->u.goodbye.reason));

@@ -59,6 +59,8 @@ int sup_session_open(struct sup_link *link, const struct sup_session_local *loca
     s->opened_ms = s->heard_ms = sup_mono_ms();
     s->next_beat_ms = s->opened_ms; /* at once, so that the first round trip is known soon */
     s->incarnation = s->peer.incarnation;
+    s->epoch = s->peer.epoch;
+    s->members = s->peer.members;
     s->vv = s->peer.vv;
     s->standing = s->peer.standing;
     sup_heart_add(heart, s);
@@ -172,6 +174,8 @@ void sup_session_heartbeat(struct sup_session *s, struct sup_heartbeat *out)
     if (s->local->standing)
         out->standing = s->local->standing(s->local->arg);
     s->local->state(s->local->arg, &out->incarnation, &out->vv);
+    if (s->local->membership)
+        s->local->membership(s->local->arg, &out->epoch, &out->members);
     out->wall_ms = sup_wall_ms();
     out->mono_ns = (uint64_t)now_ns;
     pthread_mutex_lock(&s->state_mutex);
@@ -208,6 +212,8 @@ static void take_heartbeat(struct sup_session *s, const struct sup_heartbeat *h)
     s->peer_mono_ns = h->mono_ns;
     s->peer_mono_at_ns = now_ns;
     s->incarnation = h->incarnation;
+    s->epoch = h->epoch;
+    s->members = h->members;
     s->vv = h->vv;
     memcpy(s->root, h->root, sizeof(s->root));
     s->has_root = h->has_root;
@@ -232,6 +238,7 @@ static void heard(struct sup_session *s)
 static int broken(struct sup_session *s, int code, const char *reason)
 {
     post_goodbye(s, SUP_FRAME_REFUSE, SUP_REFUSED_PROTOCOL, reason);
+    sup_hello_count_refusal(SUP_REFUSED_PROTOCOL, true);
     sup_link_drain(s->link, code, reason);
     sup_log_warn("mesh", "peer broke the protocol", SUP_S("peer", s->peer.node),
                  SUP_S("address", sup_link_peer(s->link)), SUP_S("reason", reason));
@@ -244,6 +251,8 @@ static int take_goodbye(struct sup_session *s, const struct sup_mesh_msg *msg, s
     bool bye = msg->type == SUP_FRAME_BYE;
     int code = bye ? SUP_ECLOSED : SUP_EAUTH;
 
+    if (!bye)
+        sup_hello_count_refusal(g->code, false);
     (void)sup_err_set(err, code, "%s by peer: %s", bye ? "ended" : "refused", g->reason);
     if (!bye)
         sup_log_warn("mesh", "refused by peer", SUP_S("peer", s->peer.node),
@@ -355,6 +364,8 @@ void sup_session_stats(struct sup_session *s, struct sup_session_stats *out)
     out->last_heard_mono_ms = s->heard_ms;
     out->opened_mono_ms = s->opened_ms;
     out->incarnation = s->incarnation;
+    out->epoch = s->epoch;
+    out->members = s->members;
     out->vv = s->vv;
     memcpy(out->root, s->root, sizeof(out->root));
     out->has_root = s->has_root;

@@ -30,6 +30,8 @@ struct sup_session_local {
     bool (*root)(void *arg, uint8_t root[SUP_REPAIR_ROOT_SIZE]);
     /* How far this node has come in joining. NULL: not said. As state. */
     enum sup_standing (*standing)(void *arg);
+    /* Epoch of the configuration, and what stands for the members in it. NULL is fine. As state. */
+    void (*membership)(void *arg, uint64_t *epoch, uint64_t *members);
     /* Listening side: is this a configured peer's name? Any thread. */
     bool (*known)(void *arg, const char *node);
     void *arg;
@@ -79,12 +81,16 @@ struct sup_session_stats {
     double rtt_ms;                      /* smallest of the last 8; negative: not known yet */
     double clock_offset_ms;             /* peer's wall clock minus ours, taken at that round trip */
     uint64_t incarnation;               /* peer's newest */
+    uint64_t epoch, members;            /* peer's newest: of its configuration; 0 = not said */
     struct sup_vv vv;                   /* peer's newest */
     uint8_t root[SUP_REPAIR_ROOT_SIZE]; /* peer's newest, if has_root */
     bool has_root;
     uint64_t roots_heard;       /* heartbeats with one so far */
     enum sup_standing standing; /* peer's newest */
 };
+/* Peers that this process refused, and that refused it, so far, for the reason of a sup_refusal.
+ * Any thread. */
+uint64_t sup_session_refusals(unsigned reason, bool by_us);
 void sup_session_stats(struct sup_session *s, struct sup_session_stats *out); /* any thread */
 const char *sup_session_address(const struct sup_session *s);
 

@@ -35,6 +35,7 @@ struct sup_session {
     int64_t heard_ms;
     int64_t opened_ms;
     uint64_t incarnation;
+    uint64_t epoch, members;
     struct sup_vv vv;
     uint8_t root[SUP_REPAIR_ROOT_SIZE];
     bool has_root;
@@ -51,6 +52,8 @@ int sup_hello_exchange(struct sup_link *link, const struct sup_session_local *lo
 /* Is the peer's HELLO acceptable? SUP_OK, or the code with the reason in err and *refusal set. */
 int sup_hello_check(const struct sup_hello *peer, const struct sup_session_local *local,
                     const char *expected, enum sup_refusal *refusal, struct sup_err *err);
+/* Counts a refusal for sup_session_refusals and the metrics. */
+void sup_hello_count_refusal(unsigned why, bool by_us);
 /* Encodes msg into one frame appended to frame. Not for bulk. */
 int sup_mesh_frame(const struct sup_mesh_msg *msg, struct sup_buf *frame, struct sup_err *err);
 

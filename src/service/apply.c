@@ -25,6 +25,7 @@ static void state_copy(struct sup_apply_state *to, const struct sup_apply_state 
     to->fresh = from->fresh;
     sup_vv_copy(&to->vv, &from->vv);
     sup_vv_copy(&to->floor, &from->floor);
+    to->log_bytes = from->log_bytes;
 }
 
 static int batch_begin(void *arg, struct sup_txn *t, struct sup_err *err)
@@ -68,6 +69,8 @@ static int batch_end(void *arg, struct sup_txn *t, struct sup_err *err)
     }
     put_changed(t, &a->now.vv, &a->written, sup_key_meta_vv);
     put_changed(t, &a->now.floor, &a->written_floor, sup_key_meta_floor);
+    if (a->now.log_bytes != a->written_log_bytes)
+        sup_meta_put_u64(t, SUP_META_LOG_BYTES, a->now.log_bytes);
     return SUP_OK;
 }
 
@@ -75,10 +78,13 @@ static void publish(struct sup_apply *a)
 {
     sup_vv_copy(&a->written, &a->now.vv);
     sup_vv_copy(&a->written_floor, &a->now.floor);
+    a->written_log_bytes = a->now.log_bytes;
     pthread_mutex_lock(&a->mutex);
     sup_vv_copy(&a->published, &a->now.vv);
     sup_vv_copy(&a->published_floor, &a->now.floor);
     a->published_incarnation = a->now.incarnation;
+    a->published_log_bytes = a->now.log_bytes;
+    a->published_time = a->now.hlc.last;
     a->version++;
     pthread_cond_broadcast(&a->cond);
     pthread_mutex_unlock(&a->mutex);
@@ -156,6 +162,25 @@ static int load_vvs(struct sup_apply *a, struct sup_err *err)
     return rc == SUP_OK ? load_vv(a, &floor, &a->now.floor, err) : rc;
 }
 
+/* A store of before this was counted is counted once. */
+static int load_log_bytes(struct sup_apply *a, struct sup_err *err)
+{
+    struct sup_slice open = {NULL, 0};
+    struct sup_iter *it;
+    int rc = sup_meta_get_u64(a->opts.store, NULL, SUP_META_LOG_BYTES, &a->now.log_bytes, err);
+
+    if (rc != SUP_ENOTFOUND)
+        return rc;
+    it = sup_iter_new(a->opts.store, NULL, SUP_CF_LOG, open, open);
+    if (!it)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    for (a->now.log_bytes = 0; sup_iter_valid(it); sup_iter_next(it))
+        a->now.log_bytes += sup_iter_key(it).n + sup_iter_value(it).n;
+    rc = sup_iter_status(it, err);
+    sup_iter_free(it);
+    return rc;
+}
+
 static int write_hash_check(void *arg, struct sup_txn *t, struct sup_err *err)
 {
     const struct sup_apply *a = arg;
@@ -187,6 +212,8 @@ static int load(struct sup_apply *a, bool *hash_unknown, struct sup_err *err)
                            "the store's addresses are hashed with another secret: mesh.cluster or "
                            "mesh.secret_file is not what it was when the store was made");
     rc = load_vvs(a, err);
+    if (rc == SUP_OK)
+        rc = load_log_bytes(a, err);
     publish(a);
     a->version = 1;
     return rc;
@@ -418,6 +445,26 @@ void sup_apply_floor(struct sup_apply *a, struct sup_vv *out)
     pthread_mutex_lock(&a->mutex);
     sup_vv_copy(out, &a->published_floor);
     pthread_mutex_unlock(&a->mutex);
+}
+
+uint64_t sup_apply_log_bytes(struct sup_apply *a)
+{
+    uint64_t bytes;
+
+    pthread_mutex_lock(&a->mutex);
+    bytes = a->published_log_bytes;
+    pthread_mutex_unlock(&a->mutex);
+    return bytes;
+}
+
+int64_t sup_apply_clock_ahead_ms(struct sup_apply *a)
+{
+    sup_hlc_time time;
+
+    pthread_mutex_lock(&a->mutex);
+    time = a->published_time;
+    pthread_mutex_unlock(&a->mutex);
+    return sup_hlc_ms(time) - a->opts.wall_ms();
 }
 
 uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms)

@@ -52,6 +52,11 @@ void sup_apply_vv(struct sup_apply *a, struct sup_vv *out);
 /* Up to where each incarnation's log was trimmed: entries behind it, up to the version vector, are
  * in the log without a gap. */
 void sup_apply_floor(struct sup_apply *a, struct sup_vv *out);
+/* Keys and values of the log, in bytes. */
+uint64_t sup_apply_log_bytes(struct sup_apply *a);
+/* How far this node's logical clock is ahead of its wall clock, in milliseconds; below 0: behind,
+ * as it is when nothing was decided for a while. Restarts put it up to 2 s ahead. */
+int64_t sup_apply_clock_ahead_ms(struct sup_apply *a);
 /* Waits until the version vector differs from what `seen` stood for, at most timeout_ms; returns
  * the new value for `seen` (start with 0). */
 uint64_t sup_apply_wait(struct sup_apply *a, uint64_t seen, int64_t timeout_ms);
@@ -72,7 +77,7 @@ void sup_apply_wake(struct sup_apply *a);
  * the first decision of this node takes a new one (as Riak's vnodes take a new epoch). */
 
 /* Nobody has more of this incarnation than this store. Any thread; nothing if it is not the present
- * one any more. */
+ * one any more. 0 takes it back: there is somebody new to ask. */
 void sup_apply_settle(struct sup_apply *a, uint64_t incarnation);
 bool sup_apply_settled(struct sup_apply *a); /* is the present one? */
 /* Somebody has more of it: it is never written to again. Any thread. */

@@ -61,6 +61,7 @@ int sup_apply_log(struct sup_apply *a, struct sup_txn *t, uint64_t incarnation, 
     if (a->scratch.failed)
         return sup_err_set(err, a->scratch.failed, "log entry is too large");
     sup_txn_put(t, SUP_CF_LOG, sup_key_slice(&k), sup_buf_slice(&a->scratch));
+    a->now.log_bytes += sup_key_slice(&k).n + a->scratch.n;
     return SUP_OK;
 }
 
@@ -113,7 +114,9 @@ static int delete_some(struct sup_apply *a, struct sup_txn *t, struct sup_apply_
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     for (; n < max && sup_iter_valid(it); sup_iter_next(it), n++) {
         uint64_t incarnation = 0;
+        uint64_t bytes = sup_iter_key(it).n + sup_iter_value(it).n;
         sup_txn_delete(t, SUP_CF_LOG, sup_iter_key(it));
+        a->now.log_bytes -= bytes < a->now.log_bytes ? bytes : a->now.log_bytes;
         (void)sup_key_log_parse(sup_iter_key(it), &incarnation, &last);
     }
     trim->more = sup_iter_valid(it);

@@ -15,6 +15,7 @@ struct sup_apply_state {
     bool fresh;          /* the incarnation was made in this process's life */
     struct sup_vv vv;    /* own incarnation included: its entry is the last sequence number used */
     struct sup_vv floor; /* up to where the log was trimmed */
+    uint64_t log_bytes;
 };
 
 struct sup_apply {
@@ -31,6 +32,7 @@ struct sup_apply {
     struct sup_apply_state before_job;
     struct sup_vv written; /* what the store's version vector entries say */
     struct sup_vv written_floor;
+    uint64_t written_log_bytes;
     int64_t batch_ms;
     int64_t outbox_low; /* earliest due time this batch put into the outbox; INT64_MAX: none */
     _Atomic int64_t outbox_since;      /* the same of batches since somebody asked */
@@ -49,6 +51,8 @@ struct sup_apply {
     struct sup_vv published;
     struct sup_vv published_floor;
     uint64_t published_incarnation;
+    uint64_t published_log_bytes;
+    sup_hlc_time published_time;
     uint64_t version;
 };
 

@@ -32,7 +32,6 @@ struct sup_service {
     struct sup_ingest *ingest;
     struct sup_sources *sources;
     struct sup_housekeeper *housekeeper;
-    char (*peer_regions)[64]; /* of each configured peer */
     int64_t started_ms;
     atomic_bool started; /* all parts are there: peers may be answered */
 };

@@ -24,14 +24,17 @@ void sup_region_of_node(const char *node, char *out, size_t n)
 
 static void fill_regions(struct sup_service *s, struct sup_check *out)
 {
+    struct sup_member_view members[SUP_CHECK_REGIONS_MAX - 1];
+    size_t n = 0;
+
     out->regions[0].region = s->config->region;
     out->regions[0].age_s = 0;
     out->n_regions = 1;
-    for (size_t i = 0;
-         s->replicator && i < s->config->mesh.n_peers && out->n_regions < SUP_CHECK_REGIONS_MAX;
-         i++) {
-        out->regions[out->n_regions].region = s->peer_regions[i];
-        out->regions[out->n_regions].age_s = sup_replicator_age_s(s->replicator, i);
+    if (s->replicator)
+        n = sup_replicator_members(s->replicator, members, SUP_COUNT(members));
+    for (size_t i = 0; i < n; i++) {
+        out->regions[out->n_regions].region = members[i].region;
+        out->regions[out->n_regions].age_s = members[i].age_s;
         out->n_regions++;
     }
 }

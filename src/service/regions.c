@@ -84,7 +84,7 @@ size_t sup_service_regions(struct sup_service *s, int64_t wait_ms, struct sup_re
     if (peers)
         n = sup_replicator_summaries(s->replicator, wait_ms, peers, max - 1);
     for (size_t i = 0; i < n; i++)
-        peer_view(&peers[i], s->peer_regions[i], &out[1 + i]);
+        peer_view(&peers[i], peers[i].region, &out[1 + i]);
     free(peers);
     /* Last, so that it is as fresh as theirs. */
     own_view(s, &out[0]);

@@ -3,14 +3,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "service/replicate_internal.h"
-#include "service/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Clock offset to a peer that is worth a warning. */
-#define OFFSET_WARN_MS 500.0
 #define SETTLE_WAIT_MS 1500
 #define SETTLE_LOOK_MS 10
 
@@ -31,40 +28,17 @@ static bool local_root(void *arg, uint8_t root[SUP_REPAIR_ROOT_SIZE])
 
 static bool local_known(void *arg, const char *node)
 {
-    const struct sup_replicator *r = arg;
+    const struct sup_peer *p = sup_replicator_find(arg, node);
 
-    for (size_t i = 0; i < r->opts.config->mesh.n_peers; i++) {
-        if (strcmp(r->opts.config->mesh.peers[i].name, node) == 0)
-            return true;
-    }
-    return false;
+    return p && !p->retired;
 }
 
-static int peers_init(struct sup_replicator *r, struct sup_err *err)
+static void local_membership(void *arg, uint64_t *epoch, uint64_t *members)
 {
-    const struct sup_options *c = r->opts.config;
+    struct sup_replicator *r = arg;
 
-    r->peers = calloc(c->mesh.n_peers > 0 ? c->mesh.n_peers : 1, sizeof(*r->peers));
-    if (!r->peers)
-        return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    for (size_t i = 0; i < c->mesh.n_peers; i++) {
-        struct sup_peer *p = &r->peers[i];
-        int rc;
-        p->r = r;
-        p->config = &c->mesh.peers[i];
-        p->index = i;
-        p->level_mono_ms = -1;
-        p->contact_wall_ms = SUP_NO_TIME;
-        p->rtt_ms = -1;
-        p->summary_wall_ms = SUP_NO_TIME;
-        pthread_mutex_init(&p->mutex, NULL);
-        sup_cond_init(&p->cond);
-        r->n_peers++;
-        rc = sup_peer_load(p, err);
-        if (rc != SUP_OK)
-            return rc;
-    }
-    return SUP_OK;
+    *epoch = atomic_load(&r->epoch);
+    *members = atomic_load(&r->members);
 }
 
 static int tls_init(struct sup_replicator *r, struct sup_err *err)
@@ -107,7 +81,13 @@ static void await_peers(struct sup_replicator *r)
 {
     int64_t deadline = sup_mono_ms() + SETTLE_WAIT_MS;
     struct sup_vv vv;
+    size_t n = 0;
 
+    for (size_t i = 0; i < r->n_peers; i++)
+        n += !r->peers[i].retired;
+    /* With nobody to ask, nobody can have more of it. */
+    if (n == 0)
+        sup_apply_settle(r->opts.apply, sup_apply_incarnation(r->opts.apply));
     sup_apply_vv(r->opts.apply, &vv);
     if (sup_vv_get(&vv, sup_apply_incarnation(r->opts.apply)) == 0)
         return; /* never written under */
@@ -136,10 +116,11 @@ int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_r
         .features = sup_apply_keeper(opts->apply) ? SUP_FEATURE_REPAIR : 0,
         .state = local_state,
         .root = local_root,
+        .membership = local_membership,
         .known = local_known,
         .arg = r,
     };
-    rc = peers_init(r, err);
+    rc = sup_replicator_members_init(r, err);
     if (rc == SUP_OK)
         rc = tls_init(r, err);
     if (rc == SUP_OK)
@@ -177,30 +158,11 @@ void sup_replicator_free(struct sup_replicator *r)
     sup_mesh_server_free(r->server);
     if (r->heart)
         sup_heart_free(r->heart);
-    for (size_t i = 0; i < r->n_peers; i++) {
-        pthread_cond_destroy(&r->peers[i].cond);
-        pthread_mutex_destroy(&r->peers[i].mutex);
-    }
-    free(r->peers);
+    sup_replicator_members_fini(r);
     sup_replicator_core_free(r);
     sup_mesh_tls_free(r->tls);
     sup_stop_fini(&r->stop);
     free(r);
-}
-
-static double age_s(const struct sup_peer *p, int64_t now_mono_ms)
-{
-    return p->level_mono_ms < 0 ? -1.0 : (double)(now_mono_ms - p->level_mono_ms) / 1000.0;
-}
-
-double sup_replicator_age_s(struct sup_replicator *r, size_t i)
-{
-    double age;
-
-    pthread_mutex_lock(&r->peers[i].mutex);
-    age = age_s(&r->peers[i], sup_mono_ms());
-    pthread_mutex_unlock(&r->peers[i].mutex);
-    return age;
 }
 
 const char *sup_replicator_node_name(struct sup_replicator *r, uint64_t node_id)
@@ -216,59 +178,4 @@ const char *sup_replicator_node_name(struct sup_replicator *r, uint64_t node_id)
         pthread_mutex_unlock(&r->peers[i].mutex);
     }
     return name;
-}
-
-static void peer_status(struct sup_peer *p, const struct sup_vv *mine, int64_t now,
-                        struct sup_status *out, bool *level)
-{
-    struct sup_peer_status *s = &out->peers[out->n_peers++];
-
-    pthread_mutex_lock(&p->mutex);
-    s->name = p->config->name;
-    s->url = p->config->url;
-    s->connected = p->session != NULL;
-    s->lag_mutations = sup_vv_missing(mine, &p->vv);
-    s->lag_seconds = s->lag_mutations > 0 || !s->connected ? age_s(p, now) : 0;
-    s->last_contact_ms = p->contact_wall_ms;
-    s->clock_offset_ms = p->clock_offset_ms;
-    s->rtt_ms = p->rtt_ms;
-    s->bytes_in = p->bytes_in;
-    s->bytes_out = p->bytes_out;
-    s->reconnects = p->sessions > 0 ? p->sessions - 1 : 0;
-    s->refusals = p->refusals;
-    sup_text_copy(s->last_error, sizeof(s->last_error), p->last_error);
-    *level = *level && s->connected && s->lag_mutations == 0 && sup_vv_covers(&p->vv, mine);
-    pthread_mutex_unlock(&p->mutex);
-    if (!s->connected)
-        sup_status_problem(out, "peer %s is not connected%s%s", s->name,
-                           s->last_error[0] ? ": " : "", s->last_error);
-    else if (s->clock_offset_ms > OFFSET_WARN_MS || s->clock_offset_ms < -OFFSET_WARN_MS)
-        sup_status_problem(out, "clock of peer %s is %.0f ms off ours", s->name,
-                           s->clock_offset_ms);
-}
-
-static bool needs_repair(struct sup_replicator *r, size_t peer)
-{
-    struct sup_replica_peer_view view;
-
-    pthread_mutex_lock(&r->core_mutex);
-    sup_replica_peer(r->core, peer, &view);
-    pthread_mutex_unlock(&r->core_mutex);
-    return view.needs_repair;
-}
-
-void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, bool *level)
-{
-    int64_t now = sup_mono_ms();
-    struct sup_vv mine;
-
-    *level = true;
-    sup_apply_vv(r->opts.apply, &mine);
-    for (size_t i = 0; i < r->n_peers && out->n_peers < SUP_STATUS_PEERS_MAX; i++) {
-        peer_status(&r->peers[i], &mine, now, out, level);
-        if (needs_repair(r, i))
-            sup_status_problem(out,
-                               "peer %s lacks what was trimmed from our log: it needs a repair",
-                               r->peers[i].config->name);
-    }
 }

@@ -34,12 +34,26 @@ void sup_replicator_free(struct sup_replicator *r);
  * what it has. Any thread. */
 void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, bool *level);
 
-/* Seconds since this node last knew all that the i-th configured peer knew; negative: never did. */
-double sup_replicator_age_s(struct sup_replicator *r, size_t i);
+/* A member other than this node, for those who ask about Regions. */
+struct sup_member_view {
+    const char *name; /* lives as long as the replicator, as region does */
+    const char *region;
+    double age_s; /* since this node last knew all that the peer knew; negative: never did */
+};
+/* Fills in at most max of them; returns how many. Any thread. */
+size_t sup_replicator_members(struct sup_replicator *r, struct sup_member_view *out, size_t max);
+
+/* As sup_service_reload and sup_service_decommission (service/members.h). */
+struct sup_member_ruling;
+int sup_replicator_reload(struct sup_replicator *r, const struct sup_options *fresh,
+                          struct sup_err *err);
+int sup_replicator_rule(struct sup_replicator *r, const struct sup_member_ruling *m,
+                        struct sup_err *err);
 
 /* What a peer says of its Region. */
 struct sup_peer_summary {
-    const char *name; /* lives as long as the replicator */
+    const char *name;   /* lives as long as the replicator, as region does */
+    const char *region; /* as its name says */
     bool connected;
     bool answered;    /* this time */
     int64_t heard_ms; /* when summary came, now or earlier; SUP_NO_TIME = never */
@@ -47,7 +61,7 @@ struct sup_peer_summary {
     char error[128]; /* why it is not connected; may be empty */
 };
 /* Asks all peers that are connected and waits for their answers, at most wait_ms. out: as many as
- * there are configured peers, at most max, in their order. Returns how many. Any thread. */
+ * there are peers, at most max, in their order. Returns how many. Any thread. */
 size_t sup_replicator_summaries(struct sup_replicator *r, int64_t wait_ms,
                                 struct sup_peer_summary *out, size_t max);
 

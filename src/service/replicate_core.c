@@ -110,6 +110,7 @@ static struct sup_replica_actions *step(struct sup_replicator *r, const struct s
     r->self.incarnation = sup_apply_incarnation(r->opts.apply);
     sup_apply_vv(r->opts.apply, &r->self.vv);
     sup_apply_floor(r->opts.apply, &r->self.floor);
+    r->self.log_bytes = sup_apply_log_bytes(r->opts.apply);
     actions = sup_replica_step(r->core, sup_mono_ms(), &r->self, e);
     for (size_t i = 0; i < actions->n; i++)
         carry_out(r, &actions->a[i], out);
@@ -178,6 +179,7 @@ static void *ticker_main(void *arg)
         }
         pthread_mutex_unlock(&r->core_mutex);
         trim(r, target);
+        sup_replicator_measure(r);
     }
     free(target);
     return NULL;
@@ -185,13 +187,17 @@ static void *ticker_main(void *arg)
 
 int sup_replicator_core_start(struct sup_replicator *r, struct sup_err *err)
 {
-    struct sup_replica_options opts = {.n_peers = r->n_peers, .seed = sup_random_u64()};
+    struct sup_replica_options opts = {.n_peers = r->n_peers,
+                                       .seed = sup_random_u64(),
+                                       .log_max_bytes = r->opts.config->mesh.log_max_bytes};
     int rc = sup_replica_new(&opts, &r->core, err);
 
     if (rc != SUP_OK)
         return rc;
-    for (size_t i = 0; i < r->n_peers; i++)
+    for (size_t i = 0; i < r->n_peers; i++) {
         sup_replica_load(r->core, i, &r->peers[i].vv);
+        sup_replica_retire(r->core, i, r->peers[i].retired);
+    }
     if (sup_thread_start(&r->ticker, "mesh-tick", ticker_main, r) != SUP_OK)
         return sup_err_set(err, SUP_EAGAIN, "cannot start a thread");
     r->ticking = true;

@@ -1,43 +1,11 @@
 #ifndef SUP_SERVICE_REPLICATE_INTERNAL_H
 #define SUP_SERVICE_REPLICATE_INTERNAL_H
 
-#include "base/thread.h"
-#include "core/replica.h"
-#include "mesh/server.h"
-#include "service/replicate.h"
-#include "service/replicate_repair.h"
-
-#include <stdatomic.h>
+#include "service/replicate_peer.h"
 
 /* Shared by replicate*.c only. */
 
-struct sup_peer {
-    struct sup_replicator *r;
-    const struct sup_peer_options *config;
-    struct sup_dialer *dialer;
-    pthread_t thread;
-    bool started;
-    size_t index;                  /* among the peers */
-    struct sup_peer_repair repair; /* the pull thread's */
-
-    pthread_mutex_t mutex;       /* all below */
-    pthread_cond_t cond;         /* in_flight became smaller; nudged; stop */
-    struct sup_session *session; /* NULL while not connected; only the pull thread frees it */
-    uint64_t session_id;         /* the core's number for it */
-    bool nudged;                 /* it dialled us: it is back */
-    bool repair_wanted;          /* the core asked for a repair */
-    size_t in_flight;            /* mutation jobs that have not come back */
-    int64_t level_mono_ms;       /* when we last had all that it had; -1 = never */
-    int64_t contact_wall_ms;     /* SUP_NO_TIME = never */
-    struct sup_vv vv;            /* what it is known to have */
-    uint64_t node_id;
-    uint64_t incarnation;
-    double clock_offset_ms, rtt_ms;
-    uint64_t bytes_in, bytes_out, sessions, refusals, quarantined;
-    struct sup_summary summary; /* the last answer; its id that of the ask */
-    int64_t summary_wall_ms;    /* when it came; SUP_NO_TIME = never */
-    char last_error[128];
-};
+struct sup_kept;
 
 struct sup_replicator {
     struct sup_replicator_options opts;
@@ -47,8 +15,12 @@ struct sup_replicator {
     struct sup_repair_gate repair_gate;
     struct sup_session_local local;
     struct sup_stop stop;
-    struct sup_peer *peers;
-    size_t n_peers;
+    struct sup_peer *peers; /* SUP_STATUS_PEERS_MAX of them, so that they never move */
+    _Atomic size_t n_peers; /* grows */
+    struct sup_kept *kept;  /* texts that outlive their use; members_mutex */
+    atomic_uint_fast64_t epoch, members, log_max_bytes;
+    atomic_int_fast64_t absence_alarm_ms;
+    pthread_mutex_t members_mutex; /* who changes the set of peers; taken before all others */
 
     pthread_t ticker;
     bool ticking;
@@ -71,6 +43,15 @@ struct sup_replica_orders {
     size_t n_ranges;
 };
 
+/* replicate_members.c */
+int sup_replicator_members_init(struct sup_replicator *r, struct sup_err *err);
+void sup_replicator_members_fini(struct sup_replicator *r);
+/* The peer of that name, retired or not, or NULL. Any thread. */
+struct sup_peer *sup_replicator_find(struct sup_replicator *r, const char *name);
+
+/* replicate_status.c */
+void sup_replicator_measure(struct sup_replicator *r); /* sets the gauges; the ticker's */
+
 /* replicate_core.c. Any thread, holding no peer's mutex. */
 void sup_replicator_step(struct sup_replicator *r, const struct sup_replica_event *e,
                          struct sup_replica_orders *out);
@@ -78,14 +59,6 @@ uint64_t sup_replicator_session(struct sup_replicator *r); /* a new session's nu
 int sup_replicator_core_start(struct sup_replicator *r, struct sup_err *err); /* and ticks */
 void sup_replicator_core_stop(struct sup_replicator *r);
 void sup_replicator_core_free(struct sup_replicator *r);
-
-/* replicate_pull.c */
-int sup_peer_start(struct sup_peer *p, struct sup_err *err);
-void sup_peer_stop(struct sup_peer *p);
-/* Dials now, if it waits to. Any thread. */
-void sup_peer_nudge(struct sup_peer *p);
-/* Loads what is stored of the peer. */
-int sup_peer_load(struct sup_peer *p, struct sup_err *err);
 
 /* replicate_summary.c. The pull thread's; p->session is there. */
 void sup_peer_ask_summary(struct sup_peer *p);

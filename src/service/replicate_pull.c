@@ -143,8 +143,7 @@ static void refresh(struct sup_peer *p, struct sup_session_stats *stats)
     p->incarnation = stats->incarnation;
     p->rtt_ms = stats->rtt_ms;
     p->clock_offset_ms = stats->clock_offset_ms;
-    p->bytes_in = stats->bytes_in;
-    p->bytes_out = stats->bytes_out;
+    sup_peer_compare_membership(p, stats->epoch, stats->members);
     p->contact_wall_ms = sup_wall_ms() - (sup_mono_ms() - stats->last_heard_mono_ms);
     if (sup_vv_covers(&mine, &stats->vv))
         p->level_mono_ms = stats->last_heard_mono_ms;
@@ -175,6 +174,9 @@ static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct su
     s->incarnation = p->incarnation;
     s->last_contact_ms = p->contact_wall_ms;
     s->acked = p->vv;
+    sup_text_copy(s->url, sizeof(s->url), p->config->url);
+    memcpy(s->rulings, p->rulings, sizeof(s->rulings));
+    s->n_rulings = p->n_rulings;
     pthread_mutex_unlock(&p->mutex);
     sup_buf_init(&value, 64U << 10);
     sup_peer_state_encode(s, &value);
@@ -203,10 +205,22 @@ int sup_peer_load(struct sup_peer *p, struct sup_err *err)
         p->incarnation = s->incarnation;
         p->contact_wall_ms = s->last_contact_ms;
         p->vv = s->acked;
+        memcpy(p->rulings, s->rulings, sizeof(p->rulings));
+        p->n_rulings = s->n_rulings;
     }
     sup_buf_fini(&value);
     free(s);
     return rc == SUP_ENOTFOUND ? SUP_OK : rc;
+}
+
+int sup_peer_save(struct sup_peer *p, struct sup_err *err)
+{
+    return sup_apply_run(p->r->opts.apply, save_run, p, err);
+}
+
+bool sup_peer_leaves(struct sup_peer *p)
+{
+    return p->retired || sup_stop_is_set(&p->r->stop);
 }
 
 static void tell_repaired(struct sup_peer *p, int code)
@@ -263,7 +277,7 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
     bool repairing = false;
     int rc = msg && stats ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
 
-    while (rc == SUP_OK && !sup_stop_is_set(&p->r->stop)) {
+    while (rc == SUP_OK && !sup_peer_leaves(p)) {
         if (!mem)
             mem = sup_mesh_mem_new();
         if (!mem) {
@@ -295,7 +309,7 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
         }
         if (sup_mono_ms() >= save_at) {
             save_at = sup_mono_ms() + SAVE_EVERY_MS;
-            (void)sup_apply_run(p->r->opts.apply, save_run, p, NULL);
+            (void)sup_peer_save(p, NULL);
         }
     }
     sup_mesh_mem_free(mem);
@@ -306,13 +320,21 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
 
 static void detach(struct sup_peer *p)
 {
+    struct sup_session_stats *stats = malloc(sizeof(*stats));
     struct sup_session *s;
 
     pthread_mutex_lock(&p->mutex);
     while (p->in_flight > 0)
         sup_cond_wait_ms(&p->cond, &p->mutex, -1);
     s = p->session;
+    if (stats) {
+        sup_session_stats(s, stats);
+        p->bytes_in += stats->bytes_in;
+        p->bytes_out += stats->bytes_out;
+    }
+    free(stats);
     p->session = NULL;
+    p->absent_mono_ms = sup_mono_ms();
     pthread_cond_broadcast(&p->cond); /* nobody need wait for its answers */
     pthread_mutex_unlock(&p->mutex);
     sup_session_close(s, SUP_REFUSED_STOPPING, "");
@@ -357,6 +379,21 @@ static int nothing_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct
     return SUP_OK;
 }
 
+/* For another address, when one was set. */
+static void take_dialer(struct sup_peer *p)
+{
+    struct sup_dialer *old = NULL;
+
+    pthread_mutex_lock(&p->mutex);
+    if (p->next_dialer) {
+        old = p->dialer;
+        p->dialer = p->next_dialer;
+        p->next_dialer = NULL;
+    }
+    pthread_mutex_unlock(&p->mutex);
+    sup_dialer_free(old);
+}
+
 /* Returns how long the session lasted; 0 when there was none. */
 static int64_t one_session(struct sup_peer *p)
 {
@@ -366,6 +403,7 @@ static int64_t one_session(struct sup_peer *p)
     int64_t begin;
     int rc;
 
+    take_dialer(p);
     /* What came from anybody so far is committed before the peer hears what we have: it may be
      * asking whether its numbers were used (core/replica.c). The writer takes jobs in order. */
     (void)sup_apply_run(p->r->opts.apply, nothing_run, NULL, NULL);
@@ -374,7 +412,7 @@ static int64_t one_session(struct sup_peer *p)
     if (rc == SUP_OK)
         rc = sup_session_open_dialed(link, &p->r->local, p->config->name, p->r->heart, &s, &err);
     if (rc != SUP_OK) {
-        if (!sup_stop_is_set(&p->r->stop))
+        if (!sup_peer_leaves(p))
             note_error(p, rc, err.msg);
         return 0;
     }
@@ -382,11 +420,12 @@ static int64_t one_session(struct sup_peer *p)
     attach(p, s);
     rc = begin_pulling(p, sup_session_peer(s));
     sup_peer_repair_begin(&p->repair, p->config->name, p->r->opts.apply, p->r->opts.store, s);
+    sup_peer_repair_count_in(&p->repair, &p->repairs, &p->mutex);
     if (rc == SUP_OK)
         rc = receive_loop(p, &err);
     sup_peer_repair_end(&p->repair);
     detach(p);
-    if (!sup_stop_is_set(&p->r->stop)) {
+    if (!sup_peer_leaves(p)) {
         bool silent;
         pthread_mutex_lock(&p->mutex);
         silent = p->last_error[0] != '\0';
@@ -402,7 +441,7 @@ static void wait_to_dial(struct sup_peer *p, int64_t ms)
     int64_t deadline = sup_mono_ms() + ms;
 
     pthread_mutex_lock(&p->mutex);
-    for (int64_t left = ms; left > 0 && !p->nudged && !sup_stop_is_set(&p->r->stop);
+    for (int64_t left = ms; left > 0 && !p->nudged && !sup_peer_leaves(p);
          left = deadline - sup_mono_ms())
         sup_cond_wait_ms(&p->cond, &p->mutex, left);
     p->nudged = false;
@@ -421,7 +460,7 @@ static void *pull_main(void *arg)
 {
     struct sup_peer *p = arg;
 
-    while (!sup_stop_is_set(&p->r->stop)) {
+    while (!sup_peer_leaves(p)) {
         struct sup_replica_event e = {
             .type = SUP_EV_DIAL_LOST, .peer = p->index, .lived_ms = one_session(p)};
         struct sup_replica_orders orders;
@@ -434,9 +473,13 @@ static void *pull_main(void *arg)
 
 int sup_peer_start(struct sup_peer *p, struct sup_err *err)
 {
-    /* The identity of a peer is its node name: that is what its certificate must carry. */
-    int rc = sup_dialer_new(p->config->url, p->r->tls, p->config->name, &p->dialer, err);
+    int rc;
 
+    /* One that is remembered from before addresses were stored is only waited for. */
+    if (p->retired || p->config->url[0] == '\0')
+        return SUP_OK;
+    /* The identity of a peer is its node name: that is what its certificate must carry. */
+    rc = sup_dialer_new(p->config->url, p->r->tls, p->config->name, &p->dialer, err);
     if (rc != SUP_OK)
         return rc;
     rc = sup_thread_start(&p->thread, "mesh-pull", pull_main, p);
@@ -449,8 +492,10 @@ int sup_peer_start(struct sup_peer *p, struct sup_err *err)
 void sup_peer_stop(struct sup_peer *p)
 {
     if (p->started) {
-        sup_dialer_close(p->dialer);
         pthread_mutex_lock(&p->mutex);
+        sup_dialer_close(p->dialer);
+        sup_dialer_free(p->next_dialer); /* too late for it */
+        p->next_dialer = NULL;
         pthread_cond_broadcast(&p->cond);
         if (p->session)
             sup_session_close(p->session, SUP_REFUSED_STOPPING, "shutting down");

@@ -51,15 +51,40 @@ void sup_peer_repair_end(struct sup_peer_repair *r)
     r->session = NULL;
 }
 
+/* What the message brought, without frames and numbers. */
+static uint64_t payload(const struct sup_mesh_msg *msg)
+{
+    const struct sup_repair_msg *m = &msg->u.repair;
+    uint64_t n = 0;
+
+    if (msg->type == SUP_FRAME_REPAIR_SYMBOLS)
+        n = m->u.symbols.symbols.n;
+    else if (msg->type == SUP_FRAME_REPAIR_SUMS)
+        n = m->u.sums.sums.n;
+    for (size_t i = 0; msg->type == SUP_FRAME_REPAIR_RECORDS && i < m->u.records.n; i++)
+        n += m->u.records.entries[i].key.n + m->u.records.entries[i].encoded.n;
+    return n;
+}
+
 int sup_peer_repair_message(struct sup_peer_repair *r, const struct sup_mesh_msg *msg,
                             struct sup_mesh_mem **mem, struct sup_err *err)
 {
-    return r->pull ? sup_repair_pull_message(r->pull, msg, mem, err) : SUP_OK;
+    if (!r->pull)
+        return SUP_OK;
+    r->bytes += payload(msg);
+    return sup_repair_pull_message(r->pull, msg, mem, err);
 }
 
 void sup_peer_repair_adopt(struct sup_peer_repair *r)
 {
     r->adopt = true;
+}
+
+void sup_peer_repair_count_in(struct sup_peer_repair *r, struct sup_peer_repair_count *total,
+                              pthread_mutex_t *mutex)
+{
+    r->total = total;
+    r->mutex = mutex;
 }
 
 static int send_on(void *arg, const struct sup_mesh_msg *msg)
@@ -108,6 +133,17 @@ static void finished(struct sup_peer_repair *r, const struct sup_repair_report *
     count(r, "supsync_repairs_total", "Repairs from a peer that ended", 1);
     count(r, "supsync_repair_decisions_total", "Decisions that repair brought", report->applied);
     count(r, "supsync_repair_symbols_total", "Coded symbols received", report->stats.symbols);
+    count(r, "supsync_repair_bytes_total", "Bytes of symbols, sums and decisions that repair took",
+          r->bytes);
+    if (r->total) {
+        pthread_mutex_lock(r->mutex);
+        r->total->ended++;
+        r->total->decisions += report->applied;
+        r->total->bytes += r->bytes;
+        r->total->last_ms = sup_wall_ms();
+        pthread_mutex_unlock(r->mutex);
+    }
+    r->bytes = 0;
     if (report->code != SUP_OK && report->code != SUP_EAGAIN)
         sup_log_warn("repair", "a repair failed", SUP_S("peer", r->peer),
                      SUP_S("code", sup_code_name(report->code)));

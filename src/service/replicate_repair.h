@@ -5,7 +5,17 @@
 #include "mesh/session.h"
 #include "service/repair.h"
 
+#include <pthread.h>
+
 /* Repair on the sessions of one peer: decides when, counts, logs. For replicate*.c. */
+
+/* Repairs from a peer that ended, and what came by them. */
+struct sup_peer_repair_count {
+    uint64_t ended;
+    uint64_t decisions; /* that were applied */
+    uint64_t bytes;     /* of symbols, sums, keys and decisions */
+    int64_t last_ms;    /* wall time; SUP_NO_TIME = none yet */
+};
 
 struct sup_peer_repair {
     const char *peer; /* its name */
@@ -17,12 +27,18 @@ struct sup_peer_repair {
     struct sup_rng rng;
     int64_t began_ms;
     bool adopt;
+    uint64_t bytes;                      /* since last counted */
+    struct sup_peer_repair_count *total; /* counted under mutex; outlives the sessions */
+    pthread_mutex_t *mutex;
 };
 
 /* The repair of a session that stands, on its thread. Does nothing where the peer, or this node,
  * keeps no sketch. */
 void sup_peer_repair_begin(struct sup_peer_repair *r, const char *peer, struct sup_apply *apply,
                            struct sup_store *store, struct sup_session *session);
+/* Where repairs are counted, under mutex. After begin. */
+void sup_peer_repair_count_in(struct sup_peer_repair *r, struct sup_peer_repair_count *total,
+                              pthread_mutex_t *mutex);
 /* Before the session is freed. */
 void sup_peer_repair_end(struct sup_peer_repair *r);
 static inline bool sup_peer_repair_is(enum sup_frame_type type)

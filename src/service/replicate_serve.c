@@ -199,6 +199,30 @@ static size_t peer_index(const struct sup_replicator *r, const char *node)
     return i;
 }
 
+static void attach(struct serving *v, struct sup_peer *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->served = v->session;
+    if (p->retired) /* since its HELLO */
+        sup_session_close(v->session, SUP_REFUSED_NAME, "decommissioned");
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void detach(struct serving *v, struct sup_peer *p)
+{
+    struct sup_session_stats *stats = malloc(sizeof(*stats));
+
+    if (stats)
+        sup_session_stats(v->session, stats);
+    pthread_mutex_lock(&p->mutex);
+    if (p->served == v->session) /* a newer one may have taken its place */
+        p->served = NULL;
+    p->bytes_in += stats ? stats->bytes_in : 0;
+    p->bytes_out += stats ? stats->bytes_out : 0;
+    pthread_mutex_unlock(&p->mutex);
+    free(stats);
+}
+
 static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_session *s)
 {
     struct sup_replica_event e;
@@ -219,6 +243,8 @@ static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_
         if (!v->repair)
             return SUP_ENOMEM;
     }
+    if (v->peer < r->n_peers)
+        attach(v, &r->peers[v->peer]);
     e = event_of(v, SUP_EV_ACCEPTED);
     e.vv = &sup_session_peer(s)->vv;
     step(v, &e, &orders);
@@ -232,6 +258,8 @@ static void serving_fini(struct serving *v)
     struct sup_replica_event e = event_of(v, SUP_EV_ACCEPT_LOST);
     struct sup_replica_orders orders;
 
+    if (v->peer < v->r->n_peers)
+        detach(v, &v->r->peers[v->peer]);
     sup_replicator_step(v->r, &e, &orders);
     sup_log_reader_free(v->log);
     sup_repair_serve_free(v->repair);

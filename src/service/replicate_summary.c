@@ -70,6 +70,7 @@ static void await(struct sup_peer *p, uint64_t id, int64_t deadline, struct sup_
 {
     memset(out, 0, sizeof(*out));
     out->name = p->config->name;
+    out->region = p->region;
     pthread_mutex_lock(&p->mutex);
     for (int64_t left = deadline - sup_mono_ms();
          p->session && p->summary.id < id && left > 0 && !sup_stop_is_set(&p->r->stop);
@@ -87,12 +88,15 @@ size_t sup_replicator_summaries(struct sup_replicator *r, int64_t wait_ms,
                                 struct sup_peer_summary *out, size_t max)
 {
     int64_t deadline = sup_mono_ms() + wait_ms;
-    size_t n = r->n_peers < max ? r->n_peers : max;
+    size_t peers = r->n_peers;
+    size_t n = 0;
     uint64_t id = atomic_fetch_add(&r->asks, 1) + 1;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < peers; i++)
         ask(&r->peers[i], id);
-    for (size_t i = 0; i < n; i++)
-        await(&r->peers[i], id, deadline, &out[i]);
+    for (size_t i = 0; i < peers && n < max; i++) {
+        if (!r->peers[i].retired)
+            await(&r->peers[i], id, deadline, &out[n++]);
+    }
     return n;
 }

@@ -74,7 +74,7 @@ static int start_apply(struct sup_service *s, struct sup_err *err)
     if (rc == SUP_OK)
         rc = sup_apply_start(&opts, &s->apply, err);
     /* With nobody to ask, nobody can have more of it. */
-    if (rc == SUP_OK && (!s->config->mesh.enabled || s->config->mesh.n_peers == 0))
+    if (rc == SUP_OK && !s->config->mesh.enabled)
         sup_apply_settle(s->apply, sup_apply_incarnation(s->apply));
     return rc;
 }
@@ -139,19 +139,6 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     return rc;
 }
 
-static int name_regions(struct sup_service *s, struct sup_err *err)
-{
-    size_t n = s->config->mesh.n_peers;
-
-    s->peer_regions = calloc(n > 0 ? n : 1, sizeof(*s->peer_regions));
-    if (!s->peer_regions)
-        return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        sup_region_of_node(s->config->mesh.peers[i].name, s->peer_regions[i],
-                           sizeof(s->peer_regions[i]));
-    return SUP_OK;
-}
-
 int sup_service_start(const struct sup_options *options, struct sup_service **out,
                       struct sup_err *err)
 {
@@ -163,9 +150,7 @@ int sup_service_start(const struct sup_options *options, struct sup_service **ou
     s->config = options;
     s->started_ms = sup_wall_ms();
     sup_stop_init(&s->abort);
-    rc = name_regions(s, err);
-    if (rc == SUP_OK)
-        rc = open_store(s, err);
+    rc = open_store(s, err);
     if (rc == SUP_OK)
         rc = start_apply(s, err);
     if (rc == SUP_OK)
@@ -246,7 +231,6 @@ void sup_service_free(struct sup_service *s)
     sup_ses_worker_free(s->ses);
     sup_aws_free(s->aws);
     sup_store_close(s->store);
-    free(s->peer_regions);
     sup_stop_fini(&s->abort);
     free(s);
 }

@@ -166,13 +166,39 @@ struct sup_peer_status {
     const char *name;
     const char *url;
     bool connected;
-    uint64_t lag_mutations;  /* what it is known to have and we lack */
-    double lag_seconds;      /* since we last were level with it; 0 when level */
-    int64_t last_contact_ms; /* wall time; SUP_NO_TIME = never */
+    uint64_t lag_mutations; /* what it is known to have and we lack */
+    /* Since we last knew that we were level with it; 0 when level. What it says comes each second:
+     * when nothing has come for two, nobody knows that we are. */
+    double lag_seconds;
+    uint64_t unacked_mutations; /* what we have and it has not said to have */
+    double unacked_seconds;     /* for how long so */
+    int64_t last_contact_ms;    /* wall time; SUP_NO_TIME = never */
     double clock_offset_ms;
     double rtt_ms;
     uint64_t bytes_in, bytes_out, reconnects, refusals;
+    uint64_t repairs, repair_decisions, repair_bytes; /* from it */
+    int64_t last_repair_ms;                           /* SUP_NO_TIME = none since the start */
+    uint64_t quarantined, gaps, stalls;
+    uint64_t node_id, incarnation;
+    uint64_t epoch;         /* of its configuration */
+    const char *membership; /* "same" "newer" "older" "different" "unknown": beside ours; static */
+    bool configured;        /* false: only remembered, until it is decommissioned */
+    bool needs_repair;      /* our log was trimmed past what it has */
     char last_error[128];
+};
+
+#define SUP_STATUS_REFUSALS_MAX 16
+struct sup_refusal_status {
+    const char *reason; /* static */
+    uint64_t by_us, by_peers;
+};
+
+#define SUP_STATUS_LEFT_MAX 16
+struct sup_left_status { /* a node that was decommissioned */
+    const char *name;
+    int64_t time_ms;
+    char actor[64];
+    char note[128];
 };
 
 struct sup_status {
@@ -189,6 +215,14 @@ struct sup_status {
     size_t n_problems;
     struct sup_peer_status peers[SUP_STATUS_PEERS_MAX];
     size_t n_peers;
+    struct sup_refusal_status refusals[SUP_STATUS_REFUSALS_MAX]; /* of the mesh; not those of 0 */
+    size_t n_refusals;
+    struct sup_left_status left[SUP_STATUS_LEFT_MAX];
+    size_t n_left;
+    uint64_t epoch;         /* of our configuration */
+    uint64_t log_bytes;     /* kept for peers */
+    uint64_t log_max_bytes; /* 0 without a mesh */
+    int64_t clock_ahead_ms; /* of the logical clock before the wall clock; 0 when not */
     struct {
         uint64_t pending, due, failing;
         double allowed_rps;

@@ -2,6 +2,7 @@
 
 #include "service/coverage.h"
 #include "service/event_log.h"
+#include "service/members.h"
 #include "service/rates.h"
 #include "service/reconcile.h"
 #include "service/regions.h"
@@ -235,6 +236,13 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     out->peers[0].lag_mutations = 12;
     out->peers[0].lag_seconds = 1.5;
     out->peers[0].last_contact_ms = SUP_NO_TIME;
+    out->peers[0].last_repair_ms = SUP_NO_TIME;
+    out->peers[0].unacked_mutations = 7;
+    out->peers[0].membership = "older";
+    out->n_refusals = 1;
+    out->refusals[0] = (struct sup_refusal_status){.reason = "name", .by_us = 3};
+    out->n_left = 1;
+    out->left[0] = (struct sup_left_status){.name = "gone-1", .time_ms = 1764000000000};
     out->queue.last_receive_ms = SUP_NO_TIME;
     out->records = UINT64_MAX;
     out->started_ms = 1764000000000;
@@ -337,6 +345,20 @@ int sup_service_coverage(struct sup_service *s, struct sup_coverage_account *acc
     (void)note;
     (void)arg;
     return sup_err_set(err, SUP_ECLOSED, "the fake has none");
+}
+
+int sup_service_decommission(struct sup_service *s, const struct sup_member_ruling *m,
+                             struct sup_err *err)
+{
+    pthread_mutex_lock(&s->fake.mutex);
+    keep(s->fake.address, sizeof(s->fake.address), m->node);
+    keep(s->fake.actor, sizeof(s->fake.actor), m->actor);
+    keep(s->fake.note, sizeof(s->fake.note), m->note);
+    s->fake.force = m->force;
+    s->fake.undo = m->undo;
+    pthread_mutex_unlock(&s->fake.mutex);
+    return strcmp(m->node, "nobody") == 0 ? sup_err_set(err, SUP_ENOTFOUND, "never a peer")
+                                          : SUP_OK;
 }
 
 int sup_service_rates(struct sup_service *s, enum sup_rate_kind up_to, size_t max,

@@ -21,7 +21,7 @@ struct fake_service {
     char note[1200];
     enum sup_class cls;
     int64_t expires_in_ms;
-    bool force;
+    bool force, undo;
     unsigned suppressed, cleared;
     /* the last filter */
     struct sup_list_filter filter;

@@ -1,0 +1,179 @@
+"""Who is a member: the configuration read again, decommissioning, and what is seen of a peer that is stuck."""
+
+import json
+import os
+import re
+import signal
+import unittest
+
+import harness
+
+THREE = ["eu-west-1", "us-east-1", "ap-south-1"]
+
+
+class Members(harness.TestCase):
+    def reload(self, agent):
+        """SIGHUP, and waits until it was followed."""
+        before = len(re.findall("reloaded", agent.log()))
+        agent.write_config()
+        agent.process.send_signal(signal.SIGHUP)
+        harness.wait_for(lambda: len(re.findall("reloaded", agent.log())) > before, "the reload")
+
+    def peer(self, agent, name):
+        return next((p for p in agent.status()["peers"] if p["name"] == name), None)
+
+    def connected(self, agent, name):
+        return (self.peer(agent, name) or {}).get("connected")
+
+    def problems(self, agent):
+        """Those of the mesh: there is no AWS here."""
+        return " | ".join(p for p in agent.status()["problems"] if "peer" in p)
+
+    def suppress(self, agent, address):
+        run = agent.cli("suppress", address, "--reason", "manual", "--note", "n")
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def metric(self, agent, name, peer=None):
+        text = agent.request("GET", "/metrics").body.decode()
+        label = '\\{peer="%s"\\}' % peer if peer else ""
+        found = re.search(r"^%s%s (-?\d+)$" % (name, label), text, re.MULTILINE)
+        return int(found.group(1)) if found else None
+
+    def test_a_node_is_added_moved_and_decommissioned_without_a_restart(self):
+        eu, us, ap = agents = self.mesh(THREE)
+        for agent in agents:
+            agent.config["mesh"].update(epoch=1, absence_alarm="0s")
+        all_peers = {agent.node: agent.config["mesh"]["peers"] for agent in agents}
+        for agent in (eu, us):
+            agent.config["mesh"]["peers"] = [p for p in all_peers[agent.node] if p["name"] != ap.node]
+            agent.start()
+        harness.wait_for(lambda: self.connected(eu, us.node) and self.connected(us, eu.node), "two nodes")
+        self.suppress(eu, "before@example.com")
+
+        # The third node knows the two, which do not know it yet: refused, and said on both sides.
+        ap.config["mesh"]["epoch"] = 2
+        ap.start()
+        harness.wait_for(lambda: "not among the configured peers" in ap.log() + eu.log(), "a refusal")
+        harness.wait_for(
+            lambda: any(r["reason"] == "name" and r["by_us"] for r in eu.status()["mesh"]["refusals"]),
+            "the refusal counted")
+        self.assertIsNone(self.peer(eu, ap.node))
+
+        # One of them reads its configuration again: it works with the new node; the other is behind.
+        eu.config["mesh"].update(peers=all_peers[eu.node], epoch=2)
+        self.reload(eu)
+        harness.wait_for(lambda: self.connected(eu, ap.node) and self.connected(ap, eu.node), "the third node")
+        harness.wait_for(lambda: ap.verdict("before@example.com") == "block", "what was decided before")
+        harness.wait_for(lambda: "our configuration is older" in self.problems(us), "the lower epoch warned")
+        harness.wait_for(lambda: "configuration is older than ours" in self.problems(eu), "and reported")
+        self.assertIn("our configuration is older", us.log())
+        self.suppress(us, "meanwhile@example.com")
+        harness.wait_for(lambda: eu.verdict("meanwhile@example.com") == "block", "data in spite of it")
+        us.config["mesh"].update(peers=all_peers[us.node], epoch=2)
+        self.reload(us)
+        harness.wait_for(
+            lambda: all(a.status()["mesh"]["epoch"] == 2 and not self.problems(a) for a in agents),
+            "all of one mind")
+        self.assertEqual({p["members"] for a in agents for p in a.status()["peers"]}, {"same"})
+
+        # A file that makes no sense changes nothing.
+        good = json.loads(json.dumps(eu.config))
+        eu.config["mesh"]["peers"][0]["url"] = "nonsense"
+        self.reload(eu)
+        self.assertIn("reload refused, the old configuration stays", eu.log())
+        self.assertTrue(self.connected(eu, us.node))
+        eu.config = good
+
+        # A node moves to another port.
+        ap.stop()
+        ap.mesh_port = harness.free_port()
+        url = "tls+tcp://127.0.0.1:%d" % ap.mesh_port
+        ap.config["mesh"]["listen"] = url
+        ap.start()
+        for agent in (eu, us):
+            for peer in agent.config["mesh"]["peers"]:
+                if peer["name"] == ap.node:
+                    peer["url"] = url
+            self.reload(agent)
+            harness.wait_for(lambda a=agent: self.connected(a, ap.node), "the new address")
+            self.assertEqual(self.peer(agent, ap.node)["url"], url)
+
+        # Out of the configuration is not out of the mesh; that takes a command.
+        ap.stop()
+        for agent in (eu, us):
+            agent.config["mesh"]["peers"] = [p for p in agent.config["mesh"]["peers"] if p["name"] != ap.node]
+            agent.config["mesh"]["epoch"] = 3
+            self.reload(agent)
+        self.assertFalse(self.peer(eu, ap.node)["configured"])
+        self.assertIn("left the configuration but still holds back the log", self.problems(eu))
+        eu.stop()
+        eu.start()
+        self.assertIn("left the configuration but still holds back the log", self.problems(eu))
+        self.assertEqual(self.peer(eu, ap.node)["url"], url)
+        run = eu.cli("decommission", "nobody")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("never a peer", run.stderr)
+        for agent in (eu, us):
+            run = agent.cli("decommission", ap.node, "--note", "Region closed")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertIsNone(self.peer(agent, ap.node))
+        self.assertEqual(eu.cli("decommission", ap.node).returncode, 1)
+        harness.wait_for(lambda: self.connected(eu, us.node) and not self.problems(eu), "a healthy mesh of two")
+        self.suppress(eu, "two@example.com")
+        harness.wait_for(lambda: us.verdict("two@example.com") == "block", "a mesh of two")
+
+        # It is remembered, with who and why, and the node is turned away.
+        eu.kill()
+        eu.start()
+        gone = eu.status()["mesh"]["decommissioned"]
+        self.assertEqual([(g["name"], g["note"]) for g in gone], [(ap.node, "Region closed")])
+        self.assertTrue(gone[0]["actor"])
+        ap.start()
+        harness.wait_for(lambda: "not among the configured peers" in self.problems(ap), "the node turned away")
+        self.assertIsNone(self.peer(eu, ap.node))
+
+        # And taken back.
+        eu.config["mesh"]["peers"].append({"name": ap.node, "url": url})
+        self.reload(eu)
+        self.assertIn("is configured, but was decommissioned", self.problems(eu))
+        self.assertEqual(eu.cli("decommission", ap.node, "--undo").returncode, 0)
+        harness.wait_for(lambda: self.connected(eu, ap.node) and self.connected(ap, eu.node), "its return")
+        harness.wait_for(lambda: ap.verdict("two@example.com") == "block", "what it missed")
+
+    def test_lag_shows_while_a_peer_is_stopped(self):
+        eu, us = self.mesh(THREE[:2])
+        for agent in (eu, us):
+            agent.config["mesh"]["absence_alarm"] = "2s"
+            agent.start()
+        harness.wait_for(lambda: self.connected(eu, us.node) and self.connected(us, eu.node), "the mesh")
+        harness.wait_for(lambda: self.peer(eu, us.node)["lag_seconds"] == 0, "level")
+        us.process.send_signal(signal.SIGSTOP)
+        try:
+            for i in range(20):
+                self.suppress(eu, "stuck%d@example.com" % i)
+            harness.wait_for(lambda: self.peer(eu, us.node)["unacked_mutations"] == 20, "what it lacks")
+            # Nothing arrives, and that shows before the link is given up.
+            first = harness.wait_for(
+                lambda: self.peer(eu, us.node)["connected"] and self.peer(eu, us.node)["lag_seconds"],
+                "lag on a link that stands")
+            harness.wait_for(lambda: not self.connected(eu, us.node), "the silence noticed", timeout=15)
+            harness.wait_for(lambda: self.peer(eu, us.node)["lag_seconds"] > first + 1, "lag that grows")
+            harness.wait_for(lambda: "not connected" in self.problems(eu), "the alarm")
+            harness.wait_for(lambda: self.metric(eu, "supsync_peer_connected", us.node) == 0, "the metric")
+            self.assertEqual(self.metric(eu, "supsync_peer_unacked_mutations", us.node), 20)
+            self.assertGreater(self.metric(eu, "supsync_peer_lag_milliseconds", us.node), 1000)
+            text = eu.cli("status", "-v").stdout
+            self.assertIn("lacks 20 of ours", text)
+        finally:
+            us.process.send_signal(signal.SIGCONT)
+        harness.wait_for(lambda: us.verdict("stuck19@example.com") == "block", "the rest")
+        harness.wait_for(
+            lambda: self.peer(eu, us.node)["unacked_mutations"] == 0 and self.peer(eu, us.node)["lag_seconds"] == 0,
+            "level again")
+        peer = self.peer(eu, us.node)
+        self.assertGreater(peer["bytes_in"], 0)
+        self.assertGreater(peer["bytes_out"], 0)
+
+
+if __name__ == "__main__":
+    harness.main()
