@@ -2,9 +2,11 @@
 
 import os
 import subprocess
+import time
 import unittest
 
 import harness
+from test_crash import bounce
 
 
 @unittest.skipUnless(os.geteuid() == 0, "mounting a small file system takes root")
@@ -24,14 +26,8 @@ class DiskFull(harness.TestCase):
     def suppress(self, agent, address):
         return agent.cli("suppress", address, "--reason", "manual", "--note", "n").returncode
 
-    def test_full_disk(self):
-        sim = self.simulator(["eu-west-1"])
-        agent = self.agent("eu-west-1", sim=sim)
-        disk = self.small_disk()
-        agent.config["data_dir"] = os.path.join(disk, "data")
-        agent.config["ses"] = {"mode": "observe"}
-        agent.start()
-        self.assertEqual(self.suppress(agent, "before@example.com"), 0)
+    def fill_up(self, agent, disk):
+        """Until commits fail. Returns addresses that were taken."""
         with open(os.path.join(disk, "ballast"), "wb") as f:
             try:
                 while True:
@@ -40,17 +36,25 @@ class DiskFull(harness.TestCase):
             except OSError:
                 pass
         # The log's preallocated tail takes some more; then commits fail.
-        kept = ["before@example.com"]
-        refused = None
+        kept = []
         for i in range(20000):
             addresses = ["full%d.%d@example.com" % (i, k) for k in range(200)]
             run = agent.cli("suppress", *addresses, "--reason", "manual", "--note", "n" * 900)
             if run.returncode != 0:
-                refused = addresses[-1]
-                break
+                self.assertIn("supsync:", run.stderr)
+                return kept
             kept.append(addresses[0])
-        self.assertIsNotNone(refused, "the disk never filled up")
-        self.assertIn("supsync:", run.stderr)
+        self.fail("the disk never filled up")
+
+    def test_full_disk(self):
+        sim = self.simulator(["eu-west-1"])
+        agent = self.agent("eu-west-1", sim=sim)
+        disk = self.small_disk()
+        agent.config["data_dir"] = os.path.join(disk, "data")
+        agent.config["ses"] = {"mode": "observe"}
+        agent.start()
+        self.assertEqual(self.suppress(agent, "before@example.com"), 0)
+        kept = ["before@example.com"] + self.fill_up(agent, disk)
         self.assertTrue(agent.running(), agent.log()[-2000:])
         self.assertEqual(agent.verdict("before@example.com"), "block")
         self.assertEqual(agent.cli("status").returncode, 1)
@@ -60,6 +64,48 @@ class DiskFull(harness.TestCase):
         agent.start()
         for address in kept + ["after@example.com"]:
             self.assertEqual(agent.verdict(address), "block", address)
+        self.assertEqual(agent.stop(), 0)
+
+    def test_messages_wait_in_hand(self):
+        """While the store cannot write, messages stay ours, however short their visibility, and are
+        received once: no redelivery eats up what a dead-letter policy allows."""
+        sim = self.simulator(["eu-west-1"])
+        sqs = sim.client("sqs", "eu-west-1")
+        url = sim.queue_url("eu-west-1")
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "2"})
+        agent = self.agent("eu-west-1", sim=sim)
+        disk = self.small_disk()
+        agent.config["data_dir"] = os.path.join(disk, "data")
+        agent.config["ses"] = {"mode": "observe"}
+        agent.config["sqs"][0]["in_hand"] = 20
+        agent.start()
+        self.fill_up(agent, disk)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - 5))
+        sim.control("POST", "eu-west-1", "events",
+                    [bounce("hand%d@example.com" % i, "hand-%d" % i, stamp) for i in range(100)])
+
+        def metric(name):
+            for line in agent.request("GET", "/metrics").body.decode().splitlines():
+                if line.startswith(name + " "):
+                    return float(line.split()[1])
+            return 0
+
+        # Two receivers, 20 messages each, and no more; then twice the visibility and more goes by.
+        harness.wait_for(lambda: metric("supsync_sqs_in_hand_messages") == 40, "full hands", timeout=30)
+        harness.wait_for(lambda: metric("supsync_sqs_visibility_extensions_total") >= 40,
+                         "more time to be asked for", timeout=30)
+        begin = time.monotonic()
+        harness.wait_for(lambda: time.monotonic() - begin > 5, "two visibility time-outs to pass", timeout=30)
+        self.assertEqual(metric("supsync_sqs_messages_received_total"), 40)
+        self.assertGreater(metric("supsync_sqs_in_hand_bytes"), 0)
+        self.assertEqual(metric("supsync_sqs_messages_deleted_total"), 0)
+        os.unlink(os.path.join(disk, "ballast"))
+        harness.wait_for(lambda: metric("supsync_sqs_messages_deleted_total") == 100, "the queue to be done", timeout=60)
+        self.assertEqual(metric("supsync_sqs_messages_received_total"), 100)
+        self.assertEqual(metric("supsync_sqs_in_hand_messages"), 0)
+        self.assertEqual(metric("supsync_sqs_in_hand_bytes"), 0)
+        for i in range(0, 100, 7):
+            self.assertEqual(agent.verdict("hand%d@example.com" % i), "block")
         self.assertEqual(agent.stop(), 0)
 
 

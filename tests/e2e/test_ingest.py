@@ -563,11 +563,22 @@ class Rates(harness.TestCase):
         self.assertFalse(self.window("last-100000")["full"])
 
     def test_thresholds_are_told(self):
+        told = os.path.join(self.directory, "told")
+        self.node.stop()
+        self.node.config["rates"] = {"hook": ["tee", "-a", told], "floor_bounces": 200}
+        self.node.start()
         self.feed([self.send(i, 10) for i in range(100)])
         self.feed([bounce(f"b{i}@example.com", i, time=self.time(1)) for i in range(60)])
         wait_for(lambda: "bounce rate of the Region" in str(self.node.status()["problems"]),
                  "the threshold to be noticed", timeout=90)
         self.assertFalse(self.node.status()["healthy"])
+        wait_for(lambda: os.path.exists(told) and open(told, encoding="utf-8").read().count("\n") >= 2,
+                 "the hook to be run", timeout=30)
+        alerts = [json.loads(line) for line in open(told, encoding="utf-8")]
+        region = next(a for a in alerts if a["kind"] == "region")
+        self.assertEqual((region["rate"], region["before"], region["level"], region["value"]),
+                         ("bounces", "fine", "review", 0.06))
+        self.assertEqual(region["node"], "eu-west-1")
         r = self.node.cli("rates")
         self.assertEqual(r.returncode, 1, r.stderr)
         self.assertIn("bounces review", r.stdout)
