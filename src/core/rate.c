@@ -1,14 +1,30 @@
 #include "core/rate.h"
 
+#include <stdbool.h>
+
 /* Tokens never pile up past this many seconds' worth: SES's limiter would throttle a larger burst.
  */
 #define BURST_SECONDS 0.5
+
+/* Where requests go one by one, the one that arrives a little early because the one before it was
+ * late on its way would be throttled, and that costs seconds: leave so much of the rate unused. */
+#define SINGLE_SHARE 0.98
 
 static double burst(const struct sup_rate *r)
 {
     double b = r->rps * BURST_SECONDS;
 
     return b < 1 ? 1 : b;
+}
+
+static bool is_single(const struct sup_rate *r)
+{
+    return r->rps * BURST_SECONDS <= 1;
+}
+
+static double pace(const struct sup_rate *r)
+{
+    return is_single(r) ? r->rps * SINGLE_SHARE : r->rps;
 }
 
 /* Sets the rate, within its bounds. A maximum below the least is meant: it holds. */
@@ -31,7 +47,7 @@ void sup_rate_init(struct sup_rate *r, double rps, double max_rps, int64_t now_m
 static void refill(struct sup_rate *r, int64_t now_ms)
 {
     if (now_ms > r->refill_ms) {
-        r->tokens += (double)(now_ms - r->refill_ms) / 1000.0 * r->rps;
+        r->tokens += (double)(now_ms - r->refill_ms) / 1000.0 * pace(r);
         r->refill_ms = now_ms;
     }
     if (r->tokens > burst(r))
@@ -47,8 +63,14 @@ int64_t sup_rate_take(struct sup_rate *r, int64_t now_ms)
         r->tokens -= 1;
         return 0;
     }
-    wait = (1 - r->tokens) / r->rps * 1000.0;
+    wait = (1 - r->tokens) / pace(r) * 1000.0;
     return (int64_t)wait + 1;
+}
+
+void sup_rate_sent(struct sup_rate *r, int64_t now_ms)
+{
+    if (is_single(r) && now_ms > r->refill_ms)
+        r->refill_ms = now_ms;
 }
 
 void sup_rate_success(struct sup_rate *r, int64_t now_ms)

@@ -26,6 +26,9 @@ struct sup_rate {
 void sup_rate_init(struct sup_rate *r, double rps, double max_rps, int64_t now_ms);
 /* Takes a token: 0 if a request may go now, else the milliseconds to wait before asking again. */
 int64_t sup_rate_take(struct sup_rate *r, int64_t now_ms);
+/* The request that a token was taken for goes out only now, because something had to be done first:
+ * where requests go one by one, the next one is put off as well. */
+void sup_rate_sent(struct sup_rate *r, int64_t now_ms);
 /* A request went through unthrottled. */
 void sup_rate_success(struct sup_rate *r, int64_t now_ms);
 /* 429 or a throttling code. Several within one second count once: they answer the same burst. */

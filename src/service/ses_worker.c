@@ -158,6 +158,9 @@ static void call(struct sup_ses_worker *w, struct sup_ses_outcome *o)
     struct sup_aws_error aerr = {0};
     struct sup_err err = {0};
 
+    pthread_mutex_lock(&w->mutex);
+    sup_rate_sent(&w->rates[rate_index(o->plan.step)], sup_mono_ms());
+    pthread_mutex_unlock(&w->mutex);
     o->begin_ms = sup_wall_ms();
     switch (o->plan.step) {
     case SUP_OUTBOX_GET:
