@@ -43,6 +43,8 @@ mkdir "$work/mesh"
 run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
     "$work/b.pem" "$work/b.key"
 run /usr/bin/python3 bench/sqs.py "$events"
+run "$SUPSYNC_BIN/bench_list_parse"
+run /usr/bin/python3 bench/reconcile.py "$records"
 
 cp "$out" build/bench.json
 printf '\n%-14s %-34s %14s\n' bench figure value
@@ -57,7 +59,8 @@ jq -rs '
      ["check in process / RocksDB get alone, known address", $b.lookup.check_hit_per_s / $b.lookup.rocksdb_get_hit_per_s],
      ["read and classify / simdjson alone", $b.parse.read_classify_per_s / $b.parse.simdjson_per_s],
      ["replication delay p99 / (stream round trip + commit, p99)", $b.replication.delay_p99_us / ($b.stream_echo.rtt_128_p99_us + $b.replication.local_commit_p99_us)],
-     ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s]]
+     ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s],
+     ["CPU of scan and plan / JSON parse alone, per entry", $b.scan.cpu_us_per_entry / $b.list_parse.json_us_per_entry]]
     | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do
     printf '%-56s %.2f\n' "$what" "$ratio"
 done
