@@ -197,3 +197,17 @@ bool sup_check_prefix(const char *s)
 {
     return only(s, 0, 512, "!-_.*'()/") && s[0] != '/';
 }
+
+bool sup_check_key_prefix(const char *s)
+{
+    for (const char *p = s; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return false;
+    }
+    return strlen(s) <= 512 && s[0] != '/';
+}
+
+bool sup_check_region_or_none(const char *s)
+{
+    return *s == '\0' || sup_check_region(s);
+}

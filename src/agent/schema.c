@@ -1,14 +1,16 @@
 #include "agent/schema.h"
 
 #include "agent/config.h"
+#include "core/archive_folder.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#define C(field)     offsetof(struct sup_config, field)
-#define O(field)     offsetof(struct sup_config, options.field)
-#define QUEUE(field) offsetof(struct sup_queue_options, field)
-#define PEER(field)  offsetof(struct sup_peer_options, field)
+#define C(field)       offsetof(struct sup_config, field)
+#define O(field)       offsetof(struct sup_config, options.field)
+#define QUEUE(field)   offsetof(struct sup_queue_options, field)
+#define ARCHIVE(field) offsetof(struct sup_archive_options, field)
+#define PEER(field)    offsetof(struct sup_peer_options, field)
 
 #define SECOND 1000.0
 #define HOUR   (3600 * SECOND)
@@ -26,6 +28,8 @@ static const char what_aws_url[] =
     "an https:// URL without user and password (http:// only to 127.0.0.1, [::1] or localhost)";
 static const char what_listen[] =
     "ADDRESS:PORT with a numeric address, such as 127.0.0.1:8470 or [::1]:8470";
+static const char what_bucket[] =
+    "the name of an S3 bucket: 3 to 63 lower-case letters, digits, \".\" and \"-\"";
 static const char what_mesh_url[] =
     "tls+tcp://HOST:PORT (tcp://HOST:PORT only with mesh.insecure: true)";
 
@@ -72,6 +76,24 @@ const struct sup_key sup_schema[] = {
      .check = sup_check_loopback_url,
      .what = "http://127.0.0.1:PORT of a local AWS; only for tests"},
 
+    {"archives", SUP_KEY_MAPS, O(archives), .def = "",
+     .elem_size = sizeof(struct sup_archive_options), .count_offset = O(n_archives)},
+    {"archives[].bucket", SUP_KEY_STRING, ARCHIVE(bucket), .check = sup_check_bucket,
+     .what = what_bucket},
+    {"archives[].prefix", SUP_KEY_STRING, ARCHIVE(prefix), .def = "", .check = sup_check_key_prefix,
+     .what = "what the objects' keys begin with, before the folders of time"},
+    {"archives[].folders", SUP_KEY_STRING, ARCHIVE(folders), .def = "%Y/%m/%d/%H/",
+     .check = sup_archive_folder_valid,
+     .what = "text with %Y, %m, %d and perhaps %H, in this order, such as %Y/%m/%d/%H/"},
+    {"archives[].region", SUP_KEY_STRING, ARCHIVE(region), .def = "",
+     .check = sup_check_region_or_none, .what = "the bucket's AWS Region, or nothing"},
+    {"archives[].interval", SUP_KEY_DURATION, ARCHIVE(interval_ms), .def = "60s", .min = SECOND,
+     .max = DAY},
+    {"archives[].late", SUP_KEY_DURATION, ARCHIVE(late_ms), .def = "25h", .min = HOUR,
+     .max = 15 * DAY},
+    {"archives[].since", SUP_KEY_DURATION, ARCHIVE(since_ms), .def = "25h", .min = 0,
+     .max = 3660 * DAY},
+
     {"ses.mode", SUP_KEY_ENUM, O(ses.mode), .def = "enforce", .names = modes},
     {"ses.max_rps", SUP_KEY_NUMBER, O(ses.max_rps), .def = "1", .min = 0.01, .max = 1000},
     {"ses.scan_interval", SUP_KEY_DURATION, O(ses.scan_interval_ms), .def = "6h", .min = SECOND,
@@ -83,8 +105,7 @@ const struct sup_key sup_schema[] = {
     {"ses.fuse.percent", SUP_KEY_NUMBER, O(ses.fuse_percent), .def = "5", .min = 0, .max = 100},
     {"ses.fuse.count", SUP_KEY_UINT64, O(ses.fuse_count), .def = "1000", .min = 0, .max = 1e9},
     {"ses.import.bucket", SUP_KEY_STRING, O(ses.import_bucket), .def = "",
-     .check = sup_check_bucket,
-     .what = "the name of an S3 bucket: 3 to 63 lower-case letters, digits, \".\" and \"-\""},
+     .check = sup_check_bucket, .what = what_bucket},
     {"ses.import.prefix", SUP_KEY_STRING, O(ses.import_prefix), .def = "supsync/",
      .check = sup_check_prefix,
      .what = "an S3 key prefix of safe characters that does not begin with \"/\""},

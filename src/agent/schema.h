@@ -56,6 +56,8 @@ bool sup_check_topic(const char *s);
 bool sup_check_loopback_url(const char *s);
 bool sup_check_bucket(const char *s);
 bool sup_check_prefix(const char *s);
+bool sup_check_key_prefix(const char *s); /* whatever an S3 key may begin with; "" too */
+bool sup_check_region_or_none(const char *s);
 /* Is HOST in "HOST:PORT", or in a URL, this machine's loopback? */
 bool sup_is_loopback(const char *host_port);
 bool sup_is_plain_mesh_url(const char *url); /* tcp:// */

@@ -62,9 +62,8 @@ static int fetch(struct sup_s3_reader *r, struct sup_err *err)
     }
     if (!is_part(r, r->fetched, n)) {
         sup_http_response_reset(&r->part);
-        return sup_err_set(err, SUP_ECORRUPT,
-                           "s3://%s/%.200s: not the part that was asked for (%s)", r->bucket->name,
-                           r->object.key, range);
+        return sup_err_set(err, SUP_EIO, "s3://%s/%.200s: not the part that was asked for (%s)",
+                           r->bucket->name, r->object.key, range);
     }
     r->fetched += n;
     return SUP_OK;

@@ -22,7 +22,7 @@ void sup_s3_reader_init(struct sup_s3_reader *r, struct sup_s3_bucket *bucket,
                         const struct sup_s3_object *o, struct sup_stop *stop);
 void sup_s3_reader_fini(struct sup_s3_reader *r);
 /* At least one byte, or *n = 0 at the end. Codes of sup_s3_get, but SUP_EAUTH for whatever S3
- * refuses; SUP_ECORRUPT: it gave another part than was asked for. arg is the reader (the shape that
+ * refuses; SUP_EIO: it gave another part than was asked for. arg is the reader (the shape that
  * core/archive_reader.h reads from). */
 int sup_s3_reader_read(void *arg, uint8_t *to, size_t room, size_t *n, struct sup_err *err);
 

@@ -3,6 +3,7 @@
 
 #include "aws/client.h"
 #include "service/apply.h"
+#include "service/archive_watch.h"
 #include "service/housekeeper.h"
 #include "service/importer.h"
 #include "service/ingest.h"
@@ -30,6 +31,7 @@ struct sup_service {
     struct sup_importer *importer; /* NULL without a bucket, and in mode observe */
     struct sup_replicator *replicator;
     struct sup_ingest *ingest;
+    struct sup_archive_watch *archives; /* NULL without any */
     struct sup_sources *sources;
     struct sup_housekeeper *housekeeper;
     int64_t started_ms;

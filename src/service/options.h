@@ -1,6 +1,8 @@
 #ifndef SUP_SERVICE_OPTIONS_H
 #define SUP_SERVICE_OPTIONS_H
 
+#include "service/archive_options.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +45,9 @@ struct sup_options {
 
     const struct sup_queue_options *queues;
     size_t n_queues;
+
+    const struct sup_archive_options *archives;
+    size_t n_archives;
 
     struct {
         enum sup_ses_mode mode;

@@ -113,6 +113,8 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
                                           .summary = sup_service_summary,
                                           .arg = s};
     struct sup_ingest_options ingest = {.config = s->config, .aws = s->aws, .apply = s->apply};
+    struct sup_archive_watch_options archives = {
+        .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
     struct sup_importer_options importer = {
         .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
     struct sup_reconciler_options reconciler = {.config = s->config,
@@ -131,6 +133,8 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
         rc = sup_replicator_start(&mesh, &s->replicator, err);
     if (rc == SUP_OK && s->config->n_queues > 0)
         rc = sup_ingest_start(&ingest, &s->ingest, err);
+    if (rc == SUP_OK && s->config->n_archives > 0)
+        rc = sup_archive_watch_start(&archives, &s->archives, err);
     if (rc == SUP_OK && s->config->ses.import_bucket[0] != '\0' &&
         s->config->ses.mode == SUP_MODE_ENFORCE)
         rc = sup_importer_start(&importer, &s->importer, err);
@@ -203,6 +207,7 @@ void sup_service_stop(struct sup_service *s)
     w.started = sup_thread_start(&w.thread, "drain-watchdog", watchdog_main, &w) == SUP_OK;
     /* From the sources inwards: what still comes in finds everything behind it alive. */
     sup_sources_stop(s->sources);
+    sup_archive_watch_stop(s->archives);
     sup_ingest_stop(s->ingest);
     sup_reconciler_stop(s->reconciler);
     sup_importer_stop(s->importer);
@@ -221,6 +226,7 @@ void sup_service_free(struct sup_service *s)
     if (!s)
         return;
     sup_ingest_free(s->ingest);
+    sup_archive_watch_free(s->archives);
     sup_sources_free(s->sources);
     sup_reconciler_free(s->reconciler);
     sup_importer_free(s->importer);

@@ -61,6 +61,7 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     if (s->ingest)
         sup_ingest_status(s->ingest, out);
     sup_sources_status(s->sources, out);
+    sup_archive_watch_status(s->archives, out);
     if (s->replicator)
         sup_replicator_status(s->replicator, out, &level);
     if (s->importer)

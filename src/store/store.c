@@ -14,7 +14,7 @@ const char *sup_cf_name(enum sup_cf cf)
         [SUP_CF_SCAN] = "scan",     [SUP_CF_REPORTS] = "reports",
         [SUP_CF_SOFT] = "soft",     [SUP_CF_EVENTS] = "events",
         [SUP_CF_RATES] = "rates",   [SUP_CF_IMPORT] = "import",
-        [SUP_CF_SEEN] = "seen",
+        [SUP_CF_SEEN] = "seen",     [SUP_CF_ARCHIVES] = "archives",
     };
 
     return (unsigned)cf < SUP_N_CFS ? names[cf] : "unknown";

@@ -33,7 +33,8 @@ enum sup_cf {
     SUP_CF_SOFT,
     SUP_CF_EVENTS,
     SUP_CF_RATES,
-    SUP_CF_SEEN, /* which sends were counted */
+    SUP_CF_SEEN,     /* which sends were counted */
+    SUP_CF_ARCHIVES, /* how far archives in S3 were read */
     SUP_N_CFS
 };
 const char *sup_cf_name(enum sup_cf cf);

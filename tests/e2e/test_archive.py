@@ -2,7 +2,6 @@
 
 import datetime
 import gzip
-import hashlib
 import json
 import os
 import subprocess
@@ -189,6 +188,93 @@ class BackfillFromS3(S3TestCase):
         r = self.run_ingest("s3://Not_A_Bucket/k")
         self.assertEqual(r.returncode, 3)
         self.assertIn(b"not the name of an S3 bucket", r.stderr)
+
+
+class Watched(S3TestCase):
+    """The agent that polls a prefix."""
+
+    def node_that_watches(self, **more):
+        node = self.node_without_queue()
+        node.config["archives"] = [dict({"bucket": BUCKET, "prefix": "fire/", "interval": "1s"},
+                                        **more)]
+        return node
+
+    def folder(self, hours_ago=0, pattern="%Y/%m/%d/%H/"):
+        t = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours_ago)
+        return t.strftime(pattern)
+
+    def block(self, node, address):
+        wait_for(lambda: node.verdict(address) == "block", address + " to be blocked")
+
+    def test_new_and_late_objects(self):
+        self.put("fire/" + self.folder(3) + "a", text([bounce("old@example.com", 1)]))
+        self.put("fire/" + self.folder(80) + "a", text([bounce("before@example.com", 2)]))
+        self.put("fire/errors/" + self.folder() + "a", text([bounce("error@example.com", 3)]))
+        self.put("other/" + self.folder() + "a", text([bounce("other@example.com", 4)]))
+        self.put("fire/" + self.folder() + "b.parquet", b"PAR1\x15\x04")
+        node = self.node_that_watches()
+        node.start()
+        self.block(node, "old@example.com")
+        self.assertEqual(node.show("old@example.com")["registers"][0]["cause"], "event")
+        self.put("fire/" + self.folder() + "c.gz", gzip.compress(text([bounce("new@example.com", 5)])))
+        self.block(node, "new@example.com")
+        # Late, and behind an object that is done: keys do not only grow.
+        self.put("fire/" + self.folder(20) + "a", text([bounce("late@example.com", 6)]))
+        self.block(node, "late@example.com")
+        self.put("fire/" + self.folder(20) + "a", text([bounce("again@example.com", 7)]))
+        self.block(node, "again@example.com")
+        for address in ("before@example.com", "error@example.com", "other@example.com"):
+            self.assertEqual(node.verdict(address), "allow", address)
+        wait_for(lambda: "Parquet" in node.log(), "the object that cannot be read to be named")
+        metrics = node.request("GET", "/metrics").body.decode()
+        self.assertIn('supsync_archive_objects_total{result="unreadable"} 1', metrics)
+        # What was done is known after a crash.
+        reads = self.sim.calls(R)["GetObject"]
+        node.kill()
+        node.start()
+        self.put("fire/" + self.folder() + "d", text([bounce("last@example.com", 8)]))
+        self.block(node, "last@example.com")
+        self.assertEqual(self.sim.calls(R)["GetObject"], reads + 1)
+
+    def test_folders_of_other_names_in_another_region(self):
+        self.make_bucket("far-bucket", "us-east-1")
+        s3 = self.sim.client("s3", "us-east-1")
+        key = "fire" + self.folder(1, "year=%Y/month=%m/day=%d/") + "a"
+        s3.put_object(Bucket="far-bucket", Key=key, Body=text([bounce("far@example.com", 1)]))
+        s3.close()
+        node = self.node_that_watches(bucket="far-bucket", prefix="fire",
+                                      folders="year=%Y/month=%m/day=%d/")
+        node.start()
+        self.block(node, "far@example.com")
+
+    def test_trouble_loses_nothing(self):
+        for i in range(5):
+            self.put(f"fire/{self.folder()}{i}", text([bounce(f"t{i}@example.com", i)]))
+        self.sim.faults(R, [
+            {"operation": "ListObjectsV2", "count": 1, "status": 403, "code": "AccessDenied"},
+            {"operation": "GetObject", "count": 1, "status": 403, "code": "AccessDenied"},
+            {"operation": "GetObject", "count": 4, "truncate": True},
+            {"operation": "GetObject", "count": 1, "status": 404, "code": "NoSuchKey"}])
+        node = self.node_that_watches()
+        node.start()
+        for i in range(5):
+            self.block(node, f"t{i}@example.com")
+        self.assertIn("s3:ListBucket", node.log())
+        self.assertIn("is read again", node.log())
+
+    def test_configuration(self):
+        path = os.path.join(self.directory, "supsync.yaml")
+        for entry, what in (("{ prefix: x/ }", b"archives[].bucket"),
+                            ("{ bucket: B }", b"name of an S3 bucket"),
+                            ("{ bucket: bbb, folders: '%d/%m/%Y/' }", b"in this order"),
+                            ("{ bucket: bbb, region: Europe }", b"AWS Region"),
+                            ("{ bucket: bbb, late: 1s }", b"archives[].late")):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(f"node: n\nregion: {R}\narchives:\n  - {entry}\n")
+            r = subprocess.run([SUPSYNC, "config", "check", "--config", path], check=False,
+                               capture_output=True)
+            self.assertEqual(r.returncode, 2, entry)
+            self.assertIn(what, r.stderr)
 
 
 if __name__ == "__main__":

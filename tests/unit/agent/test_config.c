@@ -75,7 +75,7 @@ static const struct {
     {"node: a\nregion: -west-1\n", "2: region: \"-west-1\" is not allowed*"},
     {"node: [a]\nregion: eu-west-1\n", "1: node: use one value, not a list or map"},
     {HEAD "nod: b\n", "3: nod: unknown key: use one of node, region, data_dir, log, admin, aws, "
-                      "sqs, sns_http, ses, mesh, ingest, soft, rates, events, "
+                      "sqs, sns_http, archives, ses, mesh, ingest, soft, rates, events, "
                       "store"},
     {HEAD "ses:\n  mod: enforce\n",
      "4: ses.mod: unknown key: use one of mode, max_rps, scan_interval, absence_interval, "
@@ -299,6 +299,8 @@ static const char full[] =
     "sqs:\n- { queue_url: \"https://a/q\", receivers: 64 }\n- queue_url: http://127.0.0.2/q\n"
     "sns_http: { listen: \"0.0.0.0:8472\", topics: [ "
     "\"arn:aws-us-gov:sns:us-gov-west-1:123456789012:ses\" ] }\n"
+    "archives: [ { bucket: my-archive, prefix: \"a b/\", folders: \"y=%Y/%m/%d/\", interval: 5m } "
+    "]\n"
     "ses: { mode: observe, max_rps: 200.5, scan_interval: 90m, absence_interval: 1500ms, "
     "on_external_removal: report, fuse: { percent: 2.5, count: 7 }, import: { bucket: my-bucket, "
     "prefix: a/, threshold: 1 } }\n"
@@ -328,6 +330,13 @@ static void test_full(void **state)
     assert_int_equal(o->queues[1].receivers, 4);
     assert_string_equal(o->queues[1].queue_url, "http://127.0.0.2/q");
     assert_int_equal(o->sns_http.n_topics, 1);
+    assert_int_equal(o->n_archives, 1);
+    assert_string_equal(o->archives[0].bucket, "my-archive");
+    assert_string_equal(o->archives[0].prefix, "a b/");
+    assert_string_equal(o->archives[0].folders, "y=%Y/%m/%d/");
+    assert_string_equal(o->archives[0].region, "");
+    assert_true(o->archives[0].interval_ms == 300000 && o->archives[0].late_ms == 90000000 &&
+                o->archives[0].since_ms == 90000000);
     assert_int_equal(o->ses.mode, SUP_MODE_OBSERVE);
     assert_int_equal(o->ses.scan_interval_ms, 90 * 60000);
     assert_int_equal(o->ses.absence_interval_ms, 1500);
