@@ -233,6 +233,7 @@ static int read_all(struct sup_event_job *j, struct sup_event_reader *reader, si
             sup_err_set(&one, rc, "cannot keep an event: %s", sup_code_name(rc));
         } else if (rc != SUP_ENOMEM) {
             refuse(j, one.msg);
+            (void)sup_log_job_refuse(j->log, sup_event_reader_document(reader), one.msg, ctx);
         }
         if (bad == SUP_OK || rc == SUP_ENOMEM) {
             bad = rc;

@@ -137,6 +137,29 @@ int sup_log_job_take(struct sup_log_job *j, struct sup_slice raw, const struct s
     return j->bytes.failed;
 }
 
+int sup_log_job_refuse(struct sup_log_job *j, struct sup_slice raw, const char *why,
+                       const struct sup_classify_context *ctx)
+{
+    const struct sup_event none = {.type = SUP_EVENT_UNKNOWN,
+                                   .type_text = SUP_SLICE_LIT("Unreadable"),
+                                   .event_ms = SUP_NO_TIME,
+                                   .envelope_ms = SUP_NO_TIME,
+                                   .mail_ms = SUP_NO_TIME};
+
+    if (!j->on || raw.n == 0 || raw.n > SUP_EVENT_ENTRY_RAW_MAX)
+        return SUP_OK;
+    struct entry *e = entry_of(j, raw, &none, ctx);
+    if (!e)
+        return SUP_ENOMEM;
+    sup_buf_add_byte(&j->bytes, 'v');
+    sup_buf_add_str(&j->bytes, "unreadable ");
+    for (const char *p = why; *p; p++)
+        sup_buf_add_byte(&j->bytes, *p == '\n' ? ' ' : (uint8_t)*p);
+    sup_buf_add_byte(&j->bytes, '\n');
+    e->lines_n = j->bytes.n - e->lines_at;
+    return j->bytes.failed;
+}
+
 static void split_lines(struct sup_log_job *j, const struct entry *e)
 {
     const uint8_t *p = j->bytes.p + e->lines_at, *end = p + e->lines_n;

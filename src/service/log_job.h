@@ -16,6 +16,9 @@ void sup_log_job_reset(struct sup_log_job *j);
 /* An event of document raw, which lives until run. SUP_OK, SUP_ENOMEM, SUP_ELIMIT. */
 int sup_log_job_take(struct sup_log_job *j, struct sup_slice raw, const struct sup_event *event,
                      const struct sup_verdicts *vs, const struct sup_classify_context *ctx);
+/* A document that cannot be read, and why: type "Unreadable". */
+int sup_log_job_refuse(struct sup_log_job *j, struct sup_slice raw, const char *why,
+                       const struct sup_classify_context *ctx);
 bool sup_log_job_empty(const struct sup_log_job *j);
 /* Call when all events have been taken: packs them. Same codes. */
 int sup_log_job_pack(struct sup_log_job *j);

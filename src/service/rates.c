@@ -15,14 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS     60000
-#define FIRST_MS    2000
-#define ROWS_MAX    20000 /* names looked at; more are left out and said so in the log */
-#define SOFT_LOOKS  60    /* soft bounces are trimmed once an hour */
-#define WATCHED_MAX 500   /* names whose level is remembered */
-#define TRIM_BATCH  1000
-#define ALERTS_MAX  64        /* of one look; more are only logged */
-#define SHOWN_PARTS 1000000.0 /* metrics are whole numbers: millionths */
+#define LOOK_MS    60000
+#define FIRST_MS   2000
+#define ROWS_MAX   20000 /* names looked at; more are left out and said so in the log */
+#define SOFT_LOOKS 60    /* soft bounces are trimmed once an hour */
+/* Soft bounces in a row count however far apart they are, but not for ever. */
+#define SOFT_MEMORY_MS (90LL * 24 * 3600 * 1000)
+#define WATCHED_MAX    500 /* names whose level is remembered */
+#define TRIM_BATCH     1000
+#define ALERTS_MAX     64        /* of one look; more are only logged */
+#define SHOWN_PARTS    1000000.0 /* metrics are whole numbers: millionths */
 
 /* --- reading --- */
 
@@ -388,7 +390,10 @@ static void trim_others(struct sup_rates *r)
 {
     const struct sup_options *c = r->config;
 
-    sup_soft_trim(r->store, r->apply, c->soft.retention_ms, &r->stop);
+    int64_t memory =
+        c->soft.window_ms > SOFT_MEMORY_MS ? c->soft.window_ms : (int64_t)SOFT_MEMORY_MS;
+
+    sup_soft_trim(r->store, r->apply, c->soft.retention_ms, memory, &r->stop);
     sup_event_log_trim(r->store, r->apply, c->events.retention_ms, c->events.max_bytes, &r->stop);
 }
 

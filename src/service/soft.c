@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "codec/keys.h"
 #include "codec/value.h"
 #include "service/apply_txn.h"
 #include "service/internal.h"
+#include "service/soft_job.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -293,8 +295,80 @@ static bool note_old(void *arg, const struct sup_soft_row *r)
     return o->keys.n < TRIM_BATCH * KEY_BYTES;
 }
 
+/* Keys of address states that looked dead: 2-byte length, key. */
+struct dead {
+    struct sup_buf keys;
+    int64_t before_ms;
+};
+
+/* One may have come to life since. */
+static int trim_states_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    const struct dead *d = arg;
+    struct sup_cur c = sup_cur_of(sup_buf_slice(&d->keys));
+    struct sup_buf value;
+    int rc = SUP_OK;
+
+    (void)a;
+    sup_buf_init(&value, 65536);
+    while (c.n > 0 && (rc == SUP_OK || rc == SUP_ENOTFOUND)) {
+        struct sup_slice key = sup_cur_take(&c, sup_cur_be16(&c));
+        rc = sup_txn_get(t, SUP_CF_SOFT, key, &value);
+        if (rc == SUP_OK && sup_soft_state_newest(sup_buf_slice(&value)) < d->before_ms)
+            sup_txn_delete(t, SUP_CF_SOFT, key);
+    }
+    sup_buf_fini(&value);
+    return rc == SUP_OK || rc == SUP_ENOTFOUND ? SUP_OK
+                                               : sup_err_set(err, rc, "cannot read a soft bounce");
+}
+
+/* Collects dead states from *from on, which is moved. False: the end was reached. */
+static bool dead_states(struct sup_store *store, int64_t before_ms, struct sup_buf *from,
+                        struct sup_buf *keys)
+{
+    struct sup_iter *it = sup_iter_new(store, NULL, SUP_CF_SOFT, sup_buf_slice(from),
+                                       sup_slice_of((const uint8_t *)"b", 1));
+    bool more = false;
+
+    sup_buf_reset(keys);
+    for (size_t looked = 0; it && sup_iter_valid(it); sup_iter_next(it), looked++) {
+        struct sup_slice key = sup_iter_key(it);
+        more = looked == 16 * TRIM_BATCH || keys->n > TRIM_BATCH * 64;
+        if (more) {
+            sup_buf_reset(from);
+            sup_buf_add_slice(from, key);
+            break;
+        }
+        if (sup_soft_state_newest(sup_iter_value(it)) >= before_ms)
+            continue;
+        sup_buf_add_be16(keys, (uint16_t)key.n);
+        sup_buf_add_slice(keys, key);
+    }
+    sup_iter_free(it);
+    return more;
+}
+
+static void trim_states(struct sup_store *store, struct sup_apply *apply, int64_t before_ms,
+                        struct sup_stop *stop)
+{
+    struct dead d = {.before_ms = before_ms};
+    struct sup_buf from;
+    bool more = true;
+
+    sup_buf_init(&from, SUP_KEY_MAX);
+    sup_buf_init(&d.keys, 1U << 20);
+    sup_buf_add_byte(&from, 'a');
+    while (more && !sup_stop_is_set(stop)) {
+        more = dead_states(store, before_ms, &from, &d.keys);
+        if (d.keys.n > 0 && sup_apply_run(apply, trim_states_run, &d, NULL) != SUP_OK)
+            break;
+    }
+    sup_buf_fini(&from);
+    sup_buf_fini(&d.keys);
+}
+
 void sup_soft_trim(struct sup_store *store, struct sup_apply *apply, int64_t retention_ms,
-                   struct sup_stop *stop)
+                   int64_t memory_ms, struct sup_stop *stop)
 {
     struct old_rows o = {.before_ms = sup_wall_ms() - retention_ms};
     struct sup_service part = {.store = store}; /* listing needs the store alone */
@@ -308,4 +382,6 @@ void sup_soft_trim(struct sup_store *store, struct sup_apply *apply, int64_t ret
     } while (o.keys.n > 0 && sup_apply_run(apply, trim_run, &tr, NULL) == SUP_OK &&
              !sup_stop_is_set(stop));
     sup_buf_fini(&o.keys);
+    trim_states(store, apply, sup_wall_ms() - (memory_ms > retention_ms ? memory_ms : retention_ms),
+                stop);
 }

@@ -36,8 +36,10 @@ int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
 int sup_service_soft_ack(struct sup_service *s, const uint8_t *id, uint64_t lease,
                          struct sup_err *err);
 
-/* Drops entries older than retention_ms. On any thread but the writer's. */
+/* Drops entries older than retention_ms, and what is kept of addresses of which nothing is newer
+ * than that and than memory_ms, for which soft bounces in a row are remembered. On any thread but
+ * the writer's. */
 void sup_soft_trim(struct sup_store *store, struct sup_apply *apply, int64_t retention_ms,
-                   struct sup_stop *stop);
+                   int64_t memory_ms, struct sup_stop *stop);
 
 #endif

@@ -13,7 +13,8 @@
 
 #define BYTES_MAX     (16U << 20)
 #define MARK_MS       ((int64_t)15 * 24 * 3600 * 1000)
-#define STATE_VERSION 1
+#define STATE_VERSION 2  /* 1 had no list of what waits */
+#define WAITING_MAX   32 /* of one address; older ones wait for the retention to end */
 
 struct item {
     bool delivery;
@@ -181,68 +182,142 @@ int sup_soft_job_take(struct sup_soft_job *j, const struct sup_event *event,
 
 /* --- the state of an address --- */
 
-static void encode_state(const struct sup_escalation *e, struct sup_buf *out)
+struct waiting {
+    uint8_t id[SUP_SOFT_ID];
+    int64_t time_ms;
+};
+
+struct state {
+    bool known;
+    struct sup_escalation e;
+    struct waiting waiting[WAITING_MAX]; /* for a resend, the oldest first */
+    size_t n_waiting;
+};
+
+static void encode_state(const struct state *s, struct sup_buf *out)
 {
     sup_buf_add_byte(out, STATE_VERSION);
-    sup_buf_add_be64(out, (uint64_t)e->delivered_ms);
-    for (size_t i = 0; i < e->n; i++) {
-        sup_buf_add_be64(out, (uint64_t)e->time_ms[i]);
-        sup_buf_add_byte(out, e->weight[i]);
+    sup_buf_add_be64(out, (uint64_t)s->e.delivered_ms);
+    sup_buf_add_byte(out, (uint8_t)s->e.n);
+    for (size_t i = 0; i < s->e.n; i++) {
+        sup_buf_add_be64(out, (uint64_t)s->e.time_ms[i]);
+        sup_buf_add_byte(out, s->e.weight[i]);
+    }
+    for (size_t i = 0; i < s->n_waiting; i++) {
+        sup_buf_add(out, s->waiting[i].id, SUP_SOFT_ID);
+        sup_buf_add_be64(out, (uint64_t)s->waiting[i].time_ms);
     }
 }
 
-static int decode_state(struct sup_slice value, struct sup_escalation *e)
+static int decode_state(struct sup_slice value, struct state *s)
 {
     struct sup_cur c = sup_cur_of(value);
+    struct sup_escalation *e = &s->e;
+    uint8_t version = sup_cur_byte(&c);
 
-    sup_escalation_init(e);
-    if (sup_cur_byte(&c) != STATE_VERSION)
+    if (version != 1 && version != STATE_VERSION)
         return c.failed ? SUP_ECORRUPT : SUP_EVERSION;
     e->delivered_ms = (int64_t)sup_cur_be64(&c);
-    for (; c.n > 0 && e->n < SUP_ESCALATION_KEPT; e->n++) {
+    size_t n = version == 1 ? SUP_ESCALATION_KEPT : sup_cur_byte(&c);
+    for (; c.n > 0 && e->n < n && e->n < SUP_ESCALATION_KEPT; e->n++) {
         e->time_ms[e->n] = (int64_t)sup_cur_be64(&c);
         e->weight[e->n] = sup_cur_byte(&c);
+    }
+    for (; c.n > 0 && !c.failed && s->n_waiting < WAITING_MAX; s->n_waiting++) {
+        struct sup_slice id = sup_cur_take(&c, SUP_SOFT_ID);
+        if (c.failed)
+            break;
+        memcpy(s->waiting[s->n_waiting].id, id.p, SUP_SOFT_ID);
+        s->waiting[s->n_waiting].time_ms = (int64_t)sup_cur_be64(&c);
     }
     return c.failed || c.n > 0 ? SUP_ECORRUPT : SUP_OK;
 }
 
-/* SUP_OK, also when there is none (*known false). */
+int64_t sup_soft_state_newest(struct sup_slice value)
+{
+    struct state s = {0};
+
+    sup_escalation_init(&s.e);
+    if (decode_state(value, &s) != SUP_OK)
+        return INT64_MAX; /* another version's, or damaged: not ours to drop */
+    int64_t newest = s.e.delivered_ms;
+    for (size_t i = 0; i < s.e.n; i++)
+        newest = s.e.time_ms[i] > newest ? s.e.time_ms[i] : newest;
+    for (size_t i = 0; i < s.n_waiting; i++)
+        newest = s.waiting[i].time_ms > newest ? s.waiting[i].time_ms : newest;
+    return newest;
+}
+
+/* SUP_OK, also when there is none (known false). */
 static int read_state(struct sup_soft_job *j, const struct item *it, struct sup_txn *t,
-                      struct sup_escalation *e, bool *known)
+                      struct state *s)
 {
     sup_buf_reset(&j->key);
     sup_key_soft_address(&j->key, sup_slice_of(j->bytes.p + it->address_at, it->address_n));
     int rc = sup_txn_get(t, SUP_CF_SOFT, sup_buf_slice(&j->key), &j->value);
-    *known = rc == SUP_OK;
-    sup_escalation_init(e);
+    s->known = rc == SUP_OK;
+    s->n_waiting = 0;
+    sup_escalation_init(&s->e);
     if (rc == SUP_ENOTFOUND)
         return SUP_OK;
-    return rc == SUP_OK ? decode_state(sup_buf_slice(&j->value), e) : rc;
+    return rc == SUP_OK ? decode_state(sup_buf_slice(&j->value), s) : rc;
 }
 
 static void write_state(struct sup_soft_job *j, const struct item *it, struct sup_txn *t,
-                        const struct sup_escalation *e)
+                        const struct state *s)
 {
     sup_buf_reset(&j->key);
     sup_key_soft_address(&j->key, sup_slice_of(j->bytes.p + it->address_at, it->address_n));
     sup_buf_reset(&j->value);
-    encode_state(e, &j->value);
+    encode_state(s, &j->value);
     sup_txn_put(t, SUP_CF_SOFT, sup_buf_slice(&j->key), sup_buf_slice(&j->value));
+}
+
+static void add_waiting(struct state *s, const uint8_t *id, int64_t time_ms)
+{
+    if (s->n_waiting == WAITING_MAX)
+        memmove(s->waiting, s->waiting + 1, --s->n_waiting * sizeof(s->waiting[0]));
+    struct waiting *w = &s->waiting[s->n_waiting++];
+    memcpy(w->id, id, SUP_SOFT_ID);
+    w->time_ms = time_ms;
 }
 
 /* --- running --- */
 
+/* It may have been acknowledged, or forgotten. */
+static int drop_waiting(struct sup_soft_job *j, const struct waiting *w, struct sup_txn *t)
+{
+    sup_buf_reset(&j->key);
+    sup_key_soft_id(&j->key, w->id);
+    int rc = sup_txn_get(t, SUP_CF_SOFT, sup_buf_slice(&j->key), &j->value);
+    if (rc != SUP_OK || j->value.n != 8)
+        return rc == SUP_ENOTFOUND ? SUP_OK : rc == SUP_OK ? SUP_ECORRUPT : rc;
+    sup_txn_delete(t, SUP_CF_SOFT, sup_buf_slice(&j->key));
+    sup_buf_reset(&j->key);
+    sup_key_soft_due(&j->key, (int64_t)sup_get_be64(j->value.p), w->id);
+    sup_txn_delete(t, SUP_CF_SOFT, sup_buf_slice(&j->key));
+    return SUP_OK;
+}
+
+/* Most addresses never had a soft bounce: of those nothing is kept. What waits for a resend and is
+ * older than the delivery waits no longer. */
 static int run_delivery(struct sup_soft_job *j, const struct item *it, struct sup_txn *t)
 {
-    struct sup_escalation e;
-    bool known;
-    int rc = read_state(j, it, t, &e, &known);
+    struct state s;
+    size_t n = 0;
+    int rc = read_state(j, it, t, &s);
 
-    /* Most addresses never had a soft bounce: of those nothing is kept. */
-    if (rc == SUP_OK && known && it->time_ms > e.delivered_ms) {
-        sup_escalation_delivered(&e, it->time_ms);
-        write_state(j, it, t, &e);
+    if (rc != SUP_OK || !s.known || it->time_ms <= s.e.delivered_ms)
+        return rc;
+    sup_escalation_delivered(&s.e, it->time_ms);
+    for (size_t i = 0; i < s.n_waiting && rc == SUP_OK; i++) {
+        if (s.waiting[i].time_ms < it->time_ms)
+            rc = drop_waiting(j, &s.waiting[i], t);
+        else
+            s.waiting[n++] = s.waiting[i];
     }
+    s.n_waiting = n;
+    write_state(j, it, t, &s);
     return rc;
 }
 
@@ -311,26 +386,30 @@ static int run_soft(struct sup_soft_job *j, const struct item *it, int64_t now_m
     const struct sup_escalation_policy policy = {.consecutive = j->config->soft.consecutive,
                                                  .count = j->config->soft.count,
                                                  .window_ms = j->config->soft.window_ms};
-    struct sup_escalation e;
+    struct state s;
     const char *why = "";
     struct sup_key id;
-    bool marked, known;
+    bool marked;
 
     sup_key_dedup(&id, sup_slice_of(j->bytes.p + it->mark_at, it->mark_n));
     int rc = is_marked(j, sup_key_slice(&id), now_ms, t, &marked);
     if (rc != SUP_OK || marked)
         return rc;
-    rc = read_state(j, it, t, &e, &known);
+    rc = read_state(j, it, t, &s);
     if (rc != SUP_OK)
         return rc;
-    sup_escalation_bounced(&e, it->time_ms, it->weight);
-    unsigned since = sup_escalation_since(&e);
+    sup_escalation_bounced(&s.e, it->time_ms, it->weight);
+    unsigned since = sup_escalation_since(&s.e);
     bool due =
-        j->config->soft.escalation != SUP_ESCALATION_OFF && sup_escalation_due(&e, &policy, &why);
+        j->config->soft.escalation != SUP_ESCALATION_OFF && sup_escalation_due(&s.e, &policy, &why);
+    bool waits =
+        now_ms - it->time_ms < j->config->soft.retention_ms && it->time_ms >= s.e.delivered_ms;
     if (due) /* the same bounces do not call for it twice */
-        sup_escalation_delivered(&e, it->time_ms);
-    write_state(j, it, t, &e);
-    if (now_ms - it->time_ms < j->config->soft.retention_ms) {
+        sup_escalation_delivered(&s.e, it->time_ms);
+    if (waits)
+        add_waiting(&s, id.b, it->time_ms);
+    write_state(j, it, t, &s);
+    if (waits) {
         rc = keep(j, it, id.b, since, t);
         out->kept++;
     }

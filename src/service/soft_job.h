@@ -29,4 +29,7 @@ struct sup_soft_result {
 int sup_soft_job_run(struct sup_soft_job *j, int64_t now_ms, struct sup_txn *t,
                      struct sup_soft_result *out, struct sup_err *err);
 
+/* The newest that the state of an address (key 'a') tells of; INT64_MAX if it cannot be read. */
+int64_t sup_soft_state_newest(struct sup_slice value);
+
 #endif

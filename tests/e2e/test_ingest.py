@@ -663,6 +663,24 @@ class Soft(harness.TestCase):
         text = self.node.cli("soft", "--format", "csv").stdout
         self.assertRegex(text, r'"Invoice 3, ""due"""')
 
+    def test_a_newer_delivery_ends_the_wait(self):
+        self.node.start()
+        self.feed(self.soft("healed@example.com", 1, 5), self.soft("healed@example.com", 2, 4),
+                  self.soft("later@example.com", 3, 2), self.soft("claimed@example.com", 4, 9))
+        claimed = self.lines("--claim", "1")
+        self.assertEqual([r["address"] for r in claimed], ["claimed@example.com"])
+        self.feed(self.delivery("healed@example.com", 5, 3), self.delivery("later@example.com", 6, 3),
+                  self.delivery("claimed@example.com", 7, 3))
+        self.assertEqual([r["address"] for r in self.lines()], ["later@example.com"])
+        self.assertEqual(self.lines("--ack", claimed[0]["id"], status=1)[0]["result"], "not there")
+        # In the other order, too: what is older than a delivery does not begin to wait.
+        self.feed(self.soft("later@example.com", 8, 1), self.soft("healed@example.com", 9, 3.5))
+        self.assertEqual({r["address"] for r in self.lines()}, {"later@example.com"})
+        self.node.kill()
+        self.node.start()
+        self.feed(self.delivery("later@example.com", 10, 0.5))
+        self.assertEqual(self.lines(), [])
+
     def test_lease_ends(self):
         self.node.start()
         self.feed(self.soft("a@example.com", 1))
@@ -769,6 +787,12 @@ class EventLog(harness.TestCase):
         self.assertEqual(len(search("--until", "2h")), 2)
         self.assertEqual(len(search("--limit", "1")), 1)
         self.assertEqual(search("--type", "Open"), [])
+        # What cannot be read is kept, too, with what was wrong with it.
+        damaged = b'\x1e{"eventType":"Bounce","bounce":[]}\x1e{"eventType":]'
+        self.assertEqual(node.request("POST", "/v1/events", damaged).json()["unreadable"], 2)
+        rows = search("--type", "Unreadable")
+        self.assertEqual(len(rows), 2)
+        self.assertTrue(all(r["verdicts"][0].startswith("unreadable ") for r in rows), rows)
         text = node.cli("events", "--address", "a@example.com")
         self.assertIn("suppress bounce-permanent-general a@example.com", text.stdout)
         self.assertEqual(node.cli("events", "--since", "soon").returncode, 2)
@@ -776,7 +800,7 @@ class EventLog(harness.TestCase):
         node.stop()
         node.config["events"] = {"retention": "2h"}
         node.start()
-        wait_for(lambda: len(search()) == 2, "the old ones to go", timeout=60)
+        wait_for(lambda: len(search()) == 4, "the old ones to go", timeout=60)
         node.stop()
         node.config["events"] = {}
         del node.config["events"]
