@@ -3,6 +3,8 @@
 
 #include "service/archive_options.h"
 
+#include "service/options_events.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +25,6 @@ struct sup_peer_options {
 };
 
 enum sup_ses_mode { SUP_MODE_ENFORCE, SUP_MODE_OBSERVE };
-enum sup_escalation_mode { SUP_ESCALATION_OFF, SUP_ESCALATION_SHADOW, SUP_ESCALATION_ENFORCE };
 enum sup_removal_policy { SUP_REMOVAL_RESTORE, SUP_REMOVAL_PROPAGATE, SUP_REMOVAL_REPORT };
 
 struct sup_options {
@@ -87,23 +88,8 @@ struct sup_options {
         uint64_t in_hand_bytes;             /* of messages of all receivers; beyond it they wait */
     } ingest;
 
-    /* Soft bounces: how long they are kept, and when they become a suppression. */
-    struct {
-        int64_t retention_ms;
-        enum sup_escalation_mode escalation;
-        unsigned consecutive;
-        unsigned count;
-        int64_t window_ms;
-    } soft;
-
-    /* When a rate is told of, and the command that tells it. */
-    struct {
-        uint64_t floor_bounces, floor_complaints;
-        double leave_percent;
-        const char *const *hook;
-        size_t n_hook;
-        int64_t hook_timeout_ms;
-    } rates;
+    struct sup_soft_options soft;
+    struct sup_rate_options rates;
 
     struct {
         int64_t retention_ms; /* of the event log; 0 = none is kept */
