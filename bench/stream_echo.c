@@ -167,7 +167,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s CA CERT KEY NAME\n", argv[0]);
         return EXIT_FAILURE;
     }
-    const struct sup_mesh_tls_files files = {argv[1], argv[2], argv[3], ""};
+    const struct sup_mesh_tls_files files = {.ca = argv[1], .cert = argv[2], .key = argv[3]};
     bench_must(sup_mesh_tls_load(&files, &tls, &err), &err, "certificates");
     bench_must(sup_listener_open("tls+tcp://127.0.0.1:0", tls, &l, &err), &err, "listening");
     snprintf(url, sizeof(url), "tls+tcp://127.0.0.1:%d", sup_listener_port(l));

@@ -71,6 +71,9 @@ static void reload_config(struct agent *a)
     if (sup_service_reload(a->service, &fresh.options, &err) != SUP_OK)
         sup_log_error("agent", "the mesh of the new configuration is refused, the old one stays",
                       SUP_S("error", err.msg));
+    if (sup_service_reload_tls(a->service, &fresh.options, &err) != SUP_OK)
+        sup_log_error("agent", "new certificates of the mesh are refused, the old ones stay",
+                      SUP_S("error", err.msg));
     sup_buf_init(&keys, 4096);
     sup_config_restart_keys(&a->config, &fresh, &keys);
     if (keys.n > 0)

@@ -5,6 +5,7 @@
 #include "base/thread.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Silence is looked for this often, so it is found at the latest this much after the limit. */
@@ -16,7 +17,8 @@ struct sup_heart {
     struct sup_stop stop;
     pthread_mutex_t mutex; /* the list; held through a tick, so remove waits for it */
     struct sup_session *sessions;
-    struct sup_mesh_msg msg; /* the thread's */
+    const struct sup_mesh_tls *tls; /* that of the last recheck; NULL before */
+    struct sup_mesh_msg msg;        /* the thread's */
 };
 
 static void check_silence(struct sup_session *s)
@@ -89,11 +91,45 @@ void sup_heart_free(struct sup_heart *h)
     free(h);
 }
 
+/* With the mutex. */
+static bool recheck(struct sup_heart *h, struct sup_session *s)
+{
+    struct sup_err err = {0};
+    char reason[SUP_MESH_REASON_MAX + 1];
+
+    if (sup_link_recheck(s->link, h->tls, &err) == SUP_OK)
+        return false;
+    (void)snprintf(reason, sizeof(reason), "the peer's %.200s now", err.msg);
+    sup_hello_count_refusal(SUP_REFUSED_IDENTITY, true);
+    sup_log_warn("mesh", "session ended", SUP_S("peer", s->peer.node),
+                 SUP_S("address", sup_link_peer(s->link)),
+                 SUP_S("why", sup_refusal_name(SUP_REFUSED_IDENTITY)), SUP_S("reason", reason));
+    sup_session_close(s, SUP_REFUSED_IDENTITY, reason);
+    return true;
+}
+
+size_t sup_heart_recheck(struct sup_heart *h, const struct sup_mesh_tls *tls)
+{
+    size_t ended = 0;
+
+    pthread_mutex_lock(&h->mutex);
+    h->tls = tls;
+    for (struct sup_session *s = h->sessions; s; s = s->next) {
+        if (sup_link_error(s->link, NULL) == SUP_OK)
+            ended += recheck(h, s);
+    }
+    pthread_mutex_unlock(&h->mutex);
+    return ended;
+}
+
 void sup_heart_add(struct sup_heart *h, struct sup_session *s)
 {
     pthread_mutex_lock(&h->mutex);
     s->next = h->sessions;
     h->sessions = s;
+    /* Its handshake may have begun before the last reload. */
+    if (h->tls)
+        (void)recheck(h, s);
     pthread_mutex_unlock(&h->mutex);
 }
 

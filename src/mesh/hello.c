@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "mesh/refusal.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -146,38 +147,61 @@ uint64_t sup_session_refusals(unsigned reason, bool by_us)
     return reason < REASONS ? atomic_load(&refusals[by_us][reason]) : 0;
 }
 
+/* One HELLO under way. */
+struct greeting {
+    struct sup_link *link;
+    const struct sup_session_local *local;
+    const char *expected;    /* NULL on the listening side */
+    struct sup_link_tls tls; /* once something came, or the link went down */
+    bool verified;
+};
+
+/* Whom a line of the log is about, as far as it is known: the node that was dialled, or the name in
+ * the certificate that a stranger showed. */
+static void log_refusal(const struct greeting *g, unsigned why, bool by_us, const char *reason)
+{
+    uint64_t dropped = 0;
+
+    sup_hello_count_refusal(why, by_us);
+    if (!g->expected && !sup_stranger_may_log(&dropped))
+        return;
+    sup_log_warn("mesh", by_us ? "peer refused" : "refused by peer",
+                 SUP_S("peer", g->expected ? g->expected : g->tls.name),
+                 SUP_S("address", sup_link_peer(g->link)), SUP_S("why", sup_refusal_name(why)),
+                 SUP_S("reason", reason), SUP_U("lines_dropped", dropped));
+}
+
 /* Tells the peer, logs, and waits a little for it to have read that. */
-static void refuse(struct sup_link *link, enum sup_refusal why, const char *reason)
+static void refuse(struct greeting *g, enum sup_refusal why, const char *reason)
 {
     struct sup_mesh_msg *msg = calloc(1, sizeof(*msg));
     int64_t deadline = sup_mono_ms() + REFUSE_LINGER_MS;
     struct sup_frame frame;
     int64_t left;
 
-    sup_hello_count_refusal(why, true);
-    sup_log_warn("mesh", "peer refused", SUP_S("address", sup_link_peer(link)),
-                 SUP_S("why", sup_refusal_name(why)), SUP_S("reason", reason));
+    log_refusal(g, why, true, reason);
     if (!msg)
         return;
     msg->type = SUP_FRAME_REFUSE;
     msg->u.goodbye.code = why;
     sup_text_copy(msg->u.goodbye.reason, sizeof(msg->u.goodbye.reason), reason);
-    if (post(link, msg, NULL) == SUP_OK)
-        (void)sup_link_flush(link, REFUSE_LINGER_MS);
+    if (post(g->link, msg, NULL) == SUP_OK)
+        (void)sup_link_flush(g->link, REFUSE_LINGER_MS);
     while ((left = deadline - sup_mono_ms()) > 0 &&
-           sup_link_recv(link, left, &frame, NULL) == SUP_OK)
+           sup_link_recv(g->link, left, &frame, NULL) == SUP_OK)
         ;
     free(msg);
 }
 
 /* The first frame of the peer: its HELLO, or its REFUSE. */
-static int recv_hello(struct sup_link *link, int64_t deadline, struct sup_mesh_mem *mem,
+static int recv_hello(struct greeting *g, int64_t deadline, struct sup_mesh_mem *mem,
                       struct sup_mesh_msg *msg, struct sup_err *err)
 {
     struct sup_frame frame;
     int64_t left = deadline - sup_mono_ms();
-    int rc = sup_link_recv(link, left > 0 ? left : 0, &frame, err);
+    int rc = sup_link_recv(g->link, left > 0 ? left : 0, &frame, err);
 
+    g->verified = sup_link_handshake(g->link, &g->tls);
     if (rc == SUP_ETIMEDOUT)
         return sup_err_set(err, rc, "no HELLO within %d ms", SUP_HELLO_TIMEOUT_MS);
     if (rc != SUP_OK)
@@ -188,42 +212,67 @@ static int recv_hello(struct sup_link *link, int64_t deadline, struct sup_mesh_m
     rc = sup_mesh_msg_decode(frame.type, frame.body, mem, msg, err);
     if (rc != SUP_OK || frame.type == SUP_FRAME_HELLO)
         return rc;
-    sup_hello_count_refusal(msg->u.goodbye.code, false);
-    sup_log_warn("mesh", "refused by peer", SUP_S("address", sup_link_peer(link)),
-                 SUP_S("why", sup_refusal_name(msg->u.goodbye.code)),
-                 SUP_S("reason", msg->u.goodbye.reason));
+    log_refusal(g, msg->u.goodbye.code, false, msg->u.goodbye.reason);
     return sup_err_set(err, SUP_EAUTH, "refused by peer: %s", msg->u.goodbye.reason);
 }
 
-static int exchange(struct sup_link *link, const struct sup_session_local *local,
-                    const char *expected, struct sup_mesh_mem *mem, struct sup_mesh_msg *msg,
+/* The link went down before the first frame: a handshake that failed says why, and the end that
+ * refused told the other by a TLS alert. Returns rc, or SUP_EAUTH when it was for a certificate. */
+static int explain(struct greeting *g, int rc, struct sup_err *err)
+{
+    if (g->tls.why[0] == '\0')
+        return rc;
+    if (g->tls.refused_by_us || g->tls.refused_by_peer) {
+        log_refusal(g, SUP_REFUSED_IDENTITY, g->tls.refused_by_us, g->tls.why);
+        rc = SUP_EAUTH;
+    }
+    return sup_err_set(err, rc, "%s", g->tls.why);
+}
+
+/* Before anything that the peer says is believed: it is who its certificate says it is. The
+ * dialling side's TLS has checked the name that was dialled; a listening side's cannot know one. */
+static int check_certificate(const struct greeting *g, const struct sup_hello *peer,
+                             struct sup_err *err)
+{
+    if (!sup_link_is_tls(g->link))
+        return SUP_OK; /* the configuration allowed it: mesh.insecure */
+    if (!g->verified)
+        return sup_err_set(err, SUP_EAUTH, "certificate not verified");
+    if (!sup_link_carries(g->link, peer->node))
+        return sup_err_set(err, SUP_EAUTH, "node %s shows a certificate issued to %s", peer->node,
+                           g->tls.name);
+    return SUP_OK;
+}
+
+static int exchange(struct greeting *g, struct sup_mesh_mem *mem, struct sup_mesh_msg *msg,
                     struct sup_err *err)
 {
     int64_t deadline = sup_mono_ms() + SUP_HELLO_TIMEOUT_MS;
-    enum sup_refusal why = SUP_REFUSED_OTHER;
-    int rc = expected ? post_hello(link, local, msg, err) : SUP_OK;
+    enum sup_refusal why = SUP_REFUSED_IDENTITY;
+    int rc = g->expected ? post_hello(g->link, g->local, msg, err) : SUP_OK;
 
     if (rc == SUP_OK)
-        rc = recv_hello(link, deadline, mem, msg, err);
+        rc = recv_hello(g, deadline, mem, msg, err);
+    else
+        (void)sup_link_handshake(g->link, &g->tls);
     if (rc == SUP_EAUTH || rc == SUP_ECLOSED || rc == SUP_ETIMEDOUT || rc == SUP_EAGAIN)
-        return rc; /* nobody there to refuse, or it refused us */
+        return explain(g, rc, err); /* nobody there to refuse, or it refused us */
     if (rc != SUP_OK) {
-        refuse(link, SUP_REFUSED_PROTOCOL, err->msg);
+        refuse(g, SUP_REFUSED_PROTOCOL, err->msg);
         return rc;
     }
-    /* The engine ends a handshake that it cannot verify; asked once more, since all rests on it. */
-    if (sup_link_is_tls(link) && !sup_link_verified(link))
-        rc = sup_err_set(err, refusal(SUP_REFUSED_IDENTITY, &why), "certificate not verified");
-    else
-        rc = sup_hello_check(&msg->u.hello, local, expected, &why, err);
+    rc = check_certificate(g, &msg->u.hello, err);
+    if (rc == SUP_OK)
+        rc = sup_hello_check(&msg->u.hello, g->local, g->expected, &why, err);
     if (rc != SUP_OK)
-        refuse(link, why, err->msg);
+        refuse(g, why, err->msg);
     return rc;
 }
 
 int sup_hello_exchange(struct sup_link *link, const struct sup_session_local *local,
                        const char *expected, struct sup_hello *peer, struct sup_err *err)
 {
+    struct greeting g = {.link = link, .local = local, .expected = expected};
     struct sup_mesh_mem *mem = sup_mesh_mem_new();
     struct sup_mesh_msg *msg = malloc(sizeof(*msg));
     struct sup_err own = {0};
@@ -234,7 +283,7 @@ int sup_hello_exchange(struct sup_link *link, const struct sup_session_local *lo
         goto out;
     }
     sup_link_set_body_max(link, SUP_MESH_HELLO_MAX);
-    rc = exchange(link, local, expected, mem, msg, &own);
+    rc = exchange(&g, mem, msg, &own);
     if (rc == SUP_OK) {
         *peer = msg->u.hello;
         if (!expected)

@@ -1,6 +1,7 @@
 #include "mesh/link.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/thread.h"
 #include "mesh/stream.h"
 
@@ -10,6 +11,8 @@
 
 /* Four TLS records. */
 #define RECV_BYTES 65536
+/* Certificates that a peer may show; mbedTLS takes no more than a record's 16 KiB. */
+#define CHAIN_MAX 32768
 
 struct out_frame {
     struct out_frame *next;
@@ -45,6 +48,7 @@ struct sup_link {
     /* The receiving thread's; in is the stream's while receiving is set. */
     struct sup_frame_decoder *decoder;
     struct sup_slice left; /* of in: taken, not decoded */
+    struct sup_buf chain;  /* the peer's certificates; not changed once a session stands */
     uint8_t in[RECV_BYTES];
 
     atomic_uint_fast64_t bytes_in;
@@ -400,9 +404,40 @@ bool sup_link_is_tls(const struct sup_link *l)
     return sup_stream_is_tls(l->stream);
 }
 
-bool sup_link_verified(struct sup_link *l)
+bool sup_link_handshake(struct sup_link *l, struct sup_link_tls *out)
 {
-    return sup_stream_verified(l->stream);
+    struct sup_tls_facts facts = {0};
+
+    memset(out, 0, sizeof(*out));
+    sup_buf_init(&facts.chain, CHAIN_MAX);
+    sup_stream_tls_facts(l->stream, &facts);
+    out->refused_by_us = facts.refused_by_us;
+    out->refused_by_peer = facts.refused_by_peer;
+    (void)sup_text_copy(out->why, sizeof(out->why), facts.why);
+    (void)sup_text_copy(out->name, sizeof(out->name), facts.name);
+    bool verified = facts.verified && !facts.chain.failed && facts.chain.n > 0;
+    if (verified) {
+        sup_buf_fini(&l->chain);
+        l->chain = facts.chain;
+    } else {
+        sup_buf_fini(&facts.chain);
+    }
+    return verified;
+}
+
+bool sup_link_carries(const struct sup_link *l, const char *name)
+{
+    return sup_chain_carries(sup_buf_slice(&l->chain), name);
+}
+
+int sup_link_recheck(const struct sup_link *l, const struct sup_mesh_tls *tls, struct sup_err *err)
+{
+    if (!sup_stream_is_tls(l->stream))
+        return SUP_OK;
+    struct sup_identity *id = sup_mesh_tls_identity(tls);
+    int rc = sup_chain_check(sup_buf_slice(&l->chain), id, err);
+    sup_identity_release(id);
+    return rc;
 }
 
 const char *sup_link_peer(const struct sup_link *l)
@@ -442,6 +477,7 @@ static int link_new(struct sup_stream *stream, struct sup_link **out, struct sup
     sup_cond_init(&l->cond);
     queue_init(&l->urgent);
     queue_init(&l->bulk);
+    sup_buf_init(&l->chain, CHAIN_MAX);
     l->heard_ms = sup_mono_ms();
     *out = l;
     return SUP_OK;
@@ -478,6 +514,7 @@ void sup_link_free(struct sup_link *l)
     queue_clear(&l->urgent);
     queue_clear(&l->bulk);
     free(l->current);
+    sup_buf_fini(&l->chain);
     sup_frame_decoder_free(l->decoder);
     pthread_cond_destroy(&l->cond);
     pthread_mutex_destroy(&l->mutex);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "codec/frame.h"
+#include "mesh/identity.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,21 +14,6 @@
  *
  * NNG is not fork-safe: no function of this file may be called before a fork whose child calls one.
  */
-
-/* --- identity --- */
-struct sup_mesh_tls;
-struct sup_mesh_tls_files {
-    const char *ca;
-    const char *cert; /* own certificate, and intermediates behind it */
-    const char *key;
-    const char *crl; /* "" = none */
-};
-/* Reads and checks the files; the error says which one and why (SUP_EINPUT; SUP_EIO when it cannot
- * be read). The contents are kept: replacing the files changes nothing until the next load. */
-int sup_mesh_tls_load(const struct sup_mesh_tls_files *files, struct sup_mesh_tls **out,
-                      struct sup_err *err);
-void sup_mesh_tls_free(
-    struct sup_mesh_tls *tls); /* after the endpoints that use it; NULL is fine */
 
 /* "tls+tcp://host:port" or "tcp://host:port". SUP_EINPUT with the reason. */
 int sup_mesh_url_check(const char *url, bool *tls, struct sup_err *err);
@@ -95,9 +81,22 @@ int64_t sup_link_silent_ms(struct sup_link *l);
 void sup_link_check(struct sup_link *l);
 /* Why the link went down: its code and text in err; SUP_OK while it is up. Any thread. */
 int sup_link_error(struct sup_link *l, struct sup_err *err);
-/* Did TLS verify the peer's certificate? False before the handshake and without TLS. */
 bool sup_link_is_tls(const struct sup_link *l);
-bool sup_link_verified(struct sup_link *l);
+
+/* What the TLS handshake came to, for the receiving thread: call it when the first frame is there
+ * or the link went down before. True when the peer's certificate was verified. */
+struct sup_link_tls {
+    bool refused_by_us;              /* the peer's certificate, or that it showed none */
+    bool refused_by_peer;            /* ours */
+    char why[192];                   /* why the handshake failed, if it did; "" = not known */
+    char name[SUP_TLS_NAME_MAX + 1]; /* to whom the peer's certificate is issued; "" = none seen */
+};
+bool sup_link_handshake(struct sup_link *l, struct sup_link_tls *out);
+/* Does the certificate that was verified carry this name? After sup_link_handshake. */
+bool sup_link_carries(const struct sup_link *l, const char *name);
+/* Is it still good by what tls has in force now? SUP_EAUTH: revoked, or its authority is not
+ * trusted any more. After sup_link_handshake, then any thread. */
+int sup_link_recheck(const struct sup_link *l, const struct sup_mesh_tls *tls, struct sup_err *err);
 const char *sup_link_peer(const struct sup_link *l); /* "10.1.0.5:43122" */
 uint64_t sup_link_bytes_in(const struct sup_link *l);
 uint64_t sup_link_bytes_out(const struct sup_link *l);

@@ -1,5 +1,6 @@
-/* The only file that knows NNG (1.5.2 in Debian 12): its byte streams over TCP and TLS. Its sockets
- * are not used: in that version a peer that dies under load can stop every socket of the process.
+/* NNG's byte streams (1.5.2 in Debian 12) over TCP and TLS. With tls_engine.c, which stands below
+ * them, the only file that knows NNG. Its sockets are not used: in that version a peer that dies
+ * under load can stop every socket of the process.
  *
  * Rules that this version forces on us:
  * - A TLS stream that failed while no operation was posted forgets the error, and an operation
@@ -94,42 +95,22 @@ static int tls_config(const struct sup_mesh_tls *tls, nng_tls_mode mode, const c
                       nng_tls_config **out, struct sup_err *err)
 {
     nng_tls_config *cfg;
-    const char *what = "TLS configuration";
-    int rv = nng_tls_config_alloc(&cfg, mode);
+    int rc = sup_tls_engine_install(err);
 
-    if (rv != 0)
-        return sup_err_set(err, sup_stream_code(rv), "%s: %s", what, nng_strerror(rv));
-    /* A server asks for no certificate unless told. */
-    rv = nng_tls_config_auth_mode(cfg, NNG_TLS_AUTH_MODE_REQUIRED);
-    if (rv == 0)
-        rv = nng_tls_config_version(cfg, NNG_TLS_1_2, NNG_TLS_1_3);
-    if (rv == 0 && mode == NNG_TLS_MODE_CLIENT)
+    if (rc != SUP_OK)
+        return rc;
+    sup_tls_engine_configure(tls);
+    int rv = nng_tls_config_alloc(&cfg, mode);
+    sup_tls_engine_configure(NULL);
+    if (rv == 0 && mode == NNG_TLS_MODE_CLIENT) {
         rv = nng_tls_config_server_name(cfg, server_name);
-    if (rv == 0) {
-        what = "ca or crl";
-        rv = nng_tls_config_ca_chain(cfg, tls->ca, tls->crl);
+        if (rv != 0)
+            nng_tls_config_free(cfg);
     }
-    if (rv == 0) {
-        what = "certificate or key";
-        rv = nng_tls_config_own_cert(cfg, tls->cert, tls->key, NULL);
-    }
-    if (rv != 0) {
-        nng_tls_config_free(cfg);
-        return sup_err_set(err, rv == NNG_ENOMEM ? SUP_ENOMEM : SUP_EINPUT, "%s: %s", what,
-                           nng_strerror(rv));
-    }
+    if (rv != 0)
+        return sup_err_set(err, sup_stream_code(rv), "TLS configuration: %s", nng_strerror(rv));
     *out = cfg;
     return SUP_OK;
-}
-
-int sup_stream_tls_check(const struct sup_mesh_tls *tls, struct sup_err *err)
-{
-    nng_tls_config *cfg = NULL;
-    int rc = tls_config(tls, NNG_TLS_MODE_SERVER, NULL, &cfg, err);
-
-    if (rc == SUP_OK)
-        nng_tls_config_free(cfg);
-    return rc;
 }
 
 /* --- an operation that a thread waits for: accept or dial --- */
@@ -395,10 +376,16 @@ bool sup_stream_is_tls(const struct sup_stream *s)
     return s->tls;
 }
 
-bool sup_stream_verified(struct sup_stream *s)
+void sup_stream_tls_facts(struct sup_stream *s, struct sup_tls_facts *out)
 {
     bool verified = false;
-    return s->tls && nng_stream_get_bool(s->nng, NNG_OPT_TLS_VERIFIED, &verified) == 0 && verified;
+
+    if (!s->tls)
+        return;
+    sup_tls_engine_ask(out);
+    int rv = nng_stream_get_bool(s->nng, NNG_OPT_TLS_VERIFIED, &verified);
+    sup_tls_engine_asked();
+    out->verified = rv == 0 && verified && out->verified;
 }
 
 const char *sup_stream_peer(const struct sup_stream *s)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "mesh/refusal.h"
 #include "mesh/session_impl.h"
 
 #include <stdlib.h>
@@ -85,6 +86,7 @@ static void *conn_run(void *arg)
     struct sup_mesh_server *s = c->server;
     struct sup_session *session;
     struct sup_err err = {0};
+    uint64_t dropped = 0;
 
     /* link stays set until the thread itself takes it away, so reading it needs no lock. */
     if (sup_session_open(c->link, s->opts.local, NULL, s->opts.heart, &session, &err) == SUP_OK) {
@@ -94,8 +96,9 @@ static void *conn_run(void *arg)
         s->opts.serve(s->opts.arg, session);
         sup_log_info("mesh", "peer disconnected", SUP_S("peer", sup_session_peer(session)->node),
                      SUP_S("address", sup_session_address(session)));
-    } else {
-        sup_log_info("mesh", "connection without a session", SUP_S("reason", err.msg));
+    } else if (sup_stranger_may_log(&dropped)) {
+        sup_log_info("mesh", "connection without a session", SUP_S("reason", err.msg),
+                     SUP_U("lines_dropped", dropped));
     }
     set_over(c);
     return NULL;
@@ -160,6 +163,7 @@ static bool make_room(struct sup_mesh_server *s)
 static void welcome(struct sup_mesh_server *s, struct sup_link *link)
 {
     struct conn *c = calloc(1, sizeof(*c));
+    uint64_t dropped = 0;
     bool started = false;
 
     pthread_mutex_lock(&s->mutex);
@@ -173,7 +177,9 @@ static void welcome(struct sup_mesh_server *s, struct sup_link *link)
     pthread_mutex_unlock(&s->mutex);
     if (started)
         return;
-    sup_log_warn("mesh", "connection turned away: too many", SUP_S("address", sup_link_peer(link)));
+    if (sup_stranger_may_log(&dropped))
+        sup_log_warn("mesh", "connection turned away: too many",
+                     SUP_S("address", sup_link_peer(link)), SUP_U("lines_dropped", dropped));
     free(c);
     sup_link_free(link);
 }

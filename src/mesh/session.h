@@ -1,7 +1,6 @@
 #ifndef SUP_MESH_SESSION_H
 #define SUP_MESH_SESSION_H
 
-#include "base/random.h"
 #include "codec/mesh_msg.h"
 #include "mesh/link.h"
 
@@ -28,10 +27,10 @@ struct sup_session_local {
     void (*state)(void *arg, uint64_t *incarnation, struct sup_vv *vv);
     /* What this node's set adds up to, for heartbeats; false: not kept. NULL is fine. As state. */
     bool (*root)(void *arg, uint8_t root[SUP_REPAIR_ROOT_SIZE]);
-    /* How far this node has come in joining. NULL: not said. As state. */
-    enum sup_standing (*standing)(void *arg);
     /* Epoch of the configuration, and what stands for the members in it. NULL is fine. As state. */
     void (*membership)(void *arg, uint64_t *epoch, uint64_t *members);
+    /* How far this node has come in joining. NULL: not said. As state. */
+    enum sup_standing (*standing)(void *arg);
     /* Listening side: is this a configured peer's name? Any thread. */
     bool (*known)(void *arg, const char *node);
     void *arg;
@@ -41,6 +40,11 @@ struct sup_session_local {
 struct sup_heart;
 int sup_heart_start(struct sup_heart **out, struct sup_err *err);
 void sup_heart_free(struct sup_heart *h); /* stops and waits; all sessions must be gone */
+
+/* After a reload of tls: ends the sessions, on both sides, whose peer's certificate is now revoked
+ * or of an authority that is not trusted any more; all others stand. Returns how many. tls must
+ * outlive the heart's sessions. Any thread; does not wait for peers. */
+size_t sup_heart_recheck(struct sup_heart *h, const struct sup_mesh_tls *tls);
 
 struct sup_session;
 /* Both take the link over in every case (on failure it is freed) and take at most
@@ -98,20 +102,5 @@ const char *sup_session_address(const struct sup_session *s);
 void sup_session_close(struct sup_session *s, unsigned code, const char *reason);
 /* Closes, waits (at most half a second for the BYE to leave), frees. No thread may be in a call. */
 void sup_session_free(struct sup_session *s);
-
-/* --- redialling: full jitter, 100 ms … 10 s --- */
-#define SUP_REDIAL_BASE_MS 100
-#define SUP_REDIAL_CAP_MS  10000
-/* A session shorter than this counts as a failed attempt, or a peer that accepts and closes would
- * be dialled without pause. */
-#define SUP_REDIAL_STABLE_MS 250
-
-struct sup_redial {
-    struct sup_rng rng;
-    unsigned attempt;
-};
-void sup_redial_init(struct sup_redial *r, uint64_t seed);
-/* After a failed dial or HELLO (lived_ms 0) or an ended session: how long to wait. */
-int64_t sup_redial_wait_ms(struct sup_redial *r, int64_t lived_ms);
 
 #endif

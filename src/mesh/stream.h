@@ -2,24 +2,14 @@
 #define SUP_MESH_STREAM_H
 
 #include "base/err.h"
-#include "mesh/link.h"
+#include "mesh/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* What mesh needs of NNG, and all it knows of it. Implemented by nng_stream.c, the only file that
- * includes its headers. For link.c and tls.c. */
-
-/* PEM texts, NUL-terminated. crl may be NULL. */
-struct sup_mesh_tls {
-    char *ca;
-    char *cert;
-    char *key;
-    char *crl;
-};
-/* Does the TLS engine take them? The error names the culprit: "ca", "certificate or key". */
-int sup_stream_tls_check(const struct sup_mesh_tls *tls, struct sup_err *err);
+/* What mesh needs of NNG, and all it knows of it. Implemented by nng_stream.c; its
+ * TLS engine is ours (tls_engine.c). For link.c. */
 
 struct sup_stream;
 
@@ -49,7 +39,8 @@ void sup_stream_free(struct sup_stream *s);  /* no operation under way; waits fo
  * operations. Any thread; does not block. */
 bool sup_stream_is_gone(struct sup_stream *s);
 bool sup_stream_is_tls(const struct sup_stream *s);
-bool sup_stream_verified(struct sup_stream *s);
+/* What the TLS handshake has shown so far. Any thread, but not in a completion. */
+void sup_stream_tls_facts(struct sup_stream *s, struct sup_tls_facts *out);
 const char *sup_stream_peer(const struct sup_stream *s);
 
 #endif

@@ -1,10 +1,11 @@
-#include "mesh/stream.h"
+#include "mesh/tls.h"
 
 #include "base/buf.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,40 +91,107 @@ static int read_pem(const char *path, const char *marker, char **out, struct sup
     return SUP_OK;
 }
 
+/* --- what is in force --- */
+
+struct sup_mesh_tls {
+    struct slot *slot;
+};
+
+struct slot {
+    pthread_mutex_t mutex;
+    struct sup_identity *identity;
+};
+
+static int read_pems(const struct sup_mesh_tls_files *files, struct sup_identity_pem *pem,
+                     struct sup_err *err)
+{
+    int rc = read_pem(files->ca, "CERTIFICATE-----", &pem->ca, err);
+
+    if (rc == SUP_OK)
+        rc = read_pem(files->cert, "CERTIFICATE-----", &pem->cert, err);
+    if (rc == SUP_OK)
+        rc = read_pem(files->key, "PRIVATE KEY-----", &pem->key, err);
+    if (rc == SUP_OK && files->crl && *files->crl != '\0')
+        rc = read_pem(files->crl, "X509 CRL-----", &pem->crl, err);
+    return rc;
+}
+
+static int read_identity(const struct sup_mesh_tls_files *files, struct sup_identity **out,
+                         struct sup_err *err)
+{
+    struct sup_identity_pem pem = {0};
+    int rc = read_pems(files, &pem, err);
+
+    if (rc == SUP_OK) {
+        rc = sup_identity_new(&pem, files->node, out, err);
+        if (rc != SUP_OK)
+            (void)sup_err_prefix(err, rc, "%s, %s, %s", files->ca, files->cert, files->key);
+    }
+    free(pem.ca);
+    free(pem.cert);
+    wipe(pem.key);
+    free(pem.crl);
+    return rc;
+}
+
 int sup_mesh_tls_load(const struct sup_mesh_tls_files *files, struct sup_mesh_tls **out,
                       struct sup_err *err)
 {
     struct sup_mesh_tls *tls = calloc(1, sizeof(*tls));
+    struct slot *slot = calloc(1, sizeof(*slot));
+    int rc = tls && slot ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "no memory for certificates");
 
-    if (!tls)
-        return sup_err_set(err, SUP_ENOMEM, "no memory for certificates");
-    int rc = read_pem(files->ca, "CERTIFICATE-----", &tls->ca, err);
     if (rc == SUP_OK)
-        rc = read_pem(files->cert, "CERTIFICATE-----", &tls->cert, err);
-    if (rc == SUP_OK)
-        rc = read_pem(files->key, "PRIVATE KEY-----", &tls->key, err);
-    if (rc == SUP_OK && files->crl && *files->crl != '\0')
-        rc = read_pem(files->crl, "X509 CRL-----", &tls->crl, err);
-    if (rc == SUP_OK) {
-        rc = sup_stream_tls_check(tls, err);
-        if (rc != SUP_OK)
-            (void)sup_err_prefix(err, rc, "%s, %s, %s", files->ca, files->cert, files->key);
-    }
+        rc = read_identity(files, &slot->identity, err);
     if (rc != SUP_OK) {
-        sup_mesh_tls_free(tls);
+        free(slot);
+        free(tls);
         return rc;
     }
+    pthread_mutex_init(&slot->mutex, NULL);
+    tls->slot = slot;
     *out = tls;
     return SUP_OK;
+}
+
+int sup_mesh_tls_reload(struct sup_mesh_tls *tls, const struct sup_mesh_tls_files *files,
+                        struct sup_err *err)
+{
+    struct sup_identity *fresh;
+    int rc = read_identity(files, &fresh, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    pthread_mutex_lock(&tls->slot->mutex);
+    struct sup_identity *old = tls->slot->identity;
+    tls->slot->identity = fresh;
+    pthread_mutex_unlock(&tls->slot->mutex);
+    sup_identity_release(old);
+    return SUP_OK;
+}
+
+struct sup_identity *sup_mesh_tls_identity(const struct sup_mesh_tls *tls)
+{
+    pthread_mutex_lock(&tls->slot->mutex);
+    struct sup_identity *id = sup_identity_hold(tls->slot->identity);
+    pthread_mutex_unlock(&tls->slot->mutex);
+    return id;
+}
+
+void sup_mesh_tls_dates(const struct sup_mesh_tls *tls, struct sup_mesh_tls_dates *out)
+{
+    struct sup_identity *id = sup_mesh_tls_identity(tls);
+
+    sup_identity_dates(id, out);
+    sup_identity_release(id);
 }
 
 void sup_mesh_tls_free(struct sup_mesh_tls *tls)
 {
     if (!tls)
         return;
-    free(tls->ca);
-    free(tls->cert);
-    wipe(tls->key);
-    free(tls->crl);
+    sup_identity_release(tls->slot->identity);
+    pthread_mutex_destroy(&tls->slot->mutex);
+    free(tls->slot);
     free(tls);
 }

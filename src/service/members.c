@@ -11,6 +11,12 @@ int sup_service_reload(struct sup_service *s, const struct sup_options *fresh, s
     return SUP_OK;
 }
 
+int sup_service_reload_tls(struct sup_service *s, const struct sup_options *fresh,
+                           struct sup_err *err)
+{
+    return s->replicator ? sup_replicator_reload_tls(s->replicator, fresh, err) : SUP_OK;
+}
+
 int sup_service_decommission(struct sup_service *s, const struct sup_member_ruling *m,
                              struct sup_err *err)
 {

@@ -11,6 +11,13 @@
  * nothing was changed. Any thread. */
 int sup_service_reload(struct sup_service *s, const struct sup_options *fresh, struct sup_err *err);
 
+/* Reads the mesh's certificates, key and CRL anew, from the paths of fresh, which need not outlive
+ * the call. New sessions go by them; sessions stand, but for those whose peer's certificate is now
+ * revoked or of an authority that is not trusted any more. SUP_EINPUT, SUP_EIO: the old ones stay.
+ * Any thread. */
+int sup_service_reload_tls(struct sup_service *s, const struct sup_options *fresh,
+                           struct sup_err *err);
+
 struct sup_member_ruling {
     const char *node;
     const char *actor;

@@ -70,7 +70,8 @@ struct sup_options {
         const char *tls_ca;
         const char *tls_cert;
         const char *tls_key;
-        bool insecure; /* tcp:// URLs accepted */
+        const char *tls_crl; /* "" = none */
+        bool insecure;       /* tcp:// URLs accepted */
         int64_t max_clock_drift_ms;
         const char
             *secret_file; /* keys the hash of addresses; "" = derived from the cluster name */

@@ -41,17 +41,6 @@ static void local_membership(void *arg, uint64_t *epoch, uint64_t *members)
     *members = atomic_load(&r->members);
 }
 
-static int tls_init(struct sup_replicator *r, struct sup_err *err)
-{
-    const struct sup_options *c = r->opts.config;
-    struct sup_mesh_tls_files files = {
-        .ca = c->mesh.tls_ca, .cert = c->mesh.tls_cert, .key = c->mesh.tls_key, .crl = ""};
-
-    if (c->mesh.tls_ca[0] == '\0')
-        return SUP_OK; /* the configuration allowed it: mesh.insecure */
-    return sup_mesh_tls_load(&files, &r->tls, err);
-}
-
 static int endpoints_start(struct sup_replicator *r, struct sup_err *err)
 {
     const struct sup_options *c = r->opts.config;
@@ -122,7 +111,7 @@ int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_r
     };
     rc = sup_replicator_members_init(r, err);
     if (rc == SUP_OK)
-        rc = tls_init(r, err);
+        rc = sup_replicator_tls_init(r, err);
     if (rc == SUP_OK)
         rc = endpoints_start(r, err);
     if (rc != SUP_OK) {

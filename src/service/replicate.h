@@ -43,10 +43,13 @@ struct sup_member_view {
 /* Fills in at most max of them; returns how many. Any thread. */
 size_t sup_replicator_members(struct sup_replicator *r, struct sup_member_view *out, size_t max);
 
-/* As sup_service_reload and sup_service_decommission (service/members.h). */
+/* As sup_service_reload, sup_service_reload_tls and sup_service_decommission (service/members.h).
+ */
 struct sup_member_ruling;
 int sup_replicator_reload(struct sup_replicator *r, const struct sup_options *fresh,
                           struct sup_err *err);
+int sup_replicator_reload_tls(struct sup_replicator *r, const struct sup_options *fresh,
+                              struct sup_err *err);
 int sup_replicator_rule(struct sup_replicator *r, const struct sup_member_ruling *m,
                         struct sup_err *err);
 

@@ -9,7 +9,8 @@ struct sup_kept;
 
 struct sup_replicator {
     struct sup_replicator_options opts;
-    struct sup_mesh_tls *tls;
+    struct sup_mesh_tls *tls;          /* NULL = mesh.insecure */
+    atomic_int_fast64_t tls_warned_ms; /* monotonic; INT64_MIN = not yet */
     struct sup_heart *heart;
     struct sup_mesh_server *server;
     struct sup_repair_gate repair_gate;
@@ -48,6 +49,11 @@ int sup_replicator_members_init(struct sup_replicator *r, struct sup_err *err);
 void sup_replicator_members_fini(struct sup_replicator *r);
 /* The peer of that name, retired or not, or NULL. Any thread. */
 struct sup_peer *sup_replicator_find(struct sup_replicator *r, const char *name);
+
+/* replicate_tls.c */
+int sup_replicator_tls_init(struct sup_replicator *r, struct sup_err *err);
+void sup_replicator_tls_status(struct sup_replicator *r, struct sup_status *out);
+void sup_replicator_tls_measure(struct sup_replicator *r); /* the ticker's */
 
 /* replicate_status.c */
 void sup_replicator_measure(struct sup_replicator *r); /* sets the gauges; the ticker's */

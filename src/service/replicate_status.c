@@ -271,6 +271,7 @@ void sup_replicator_status(struct sup_replicator *r, struct sup_status *out, boo
     out->log_bytes = sup_apply_log_bytes(r->opts.apply);
     out->log_max_bytes = atomic_load(&r->log_max_bytes);
     say_own_clock(out);
+    sup_replicator_tls_status(r, out);
     say_ahead(r, out);
     fill_refusals(out);
     free(stats);
@@ -399,6 +400,7 @@ void sup_replicator_measure(struct sup_replicator *r)
             set_metrics(p->metrics, &s);
     }
     set_own_metrics(r, members);
+    sup_replicator_tls_measure(r);
     free(mine);
     free(stats);
 }

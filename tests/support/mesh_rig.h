@@ -1,8 +1,9 @@
 #ifndef SUP_TEST_MESH_RIG_H
 #define SUP_TEST_MESH_RIG_H
 
-#include "mesh/client.h"
+#include "base/random.h"
 #include "mesh/server.h"
+#include "mesh_client.h"
 #include "pki.h"
 
 #include <stdatomic.h>

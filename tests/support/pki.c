@@ -102,7 +102,7 @@ static void extension(X509 *cert, X509 *issuer, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
-static X509 *cert_new(struct pki *p, const char *cn, EVP_PKEY *key, bool expired)
+static X509 *cert_new(struct pki *p, const char *cn, EVP_PKEY *key, int from_days, int until_days)
 {
     X509 *cert = X509_new();
     X509_NAME *name = X509_NAME_new();
@@ -110,8 +110,8 @@ static X509 *cert_new(struct pki *p, const char *cn, EVP_PKEY *key, bool expired
     need(cert && name, "a certificate");
     X509_set_version(cert, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), ++p->serial);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -10 * DAY);
-    X509_gmtime_adj(X509_getm_notAfter(cert), expired ? -DAY : 10 * DAY);
+    X509_gmtime_adj(X509_getm_notBefore(cert), from_days * DAY);
+    X509_gmtime_adj(X509_getm_notAfter(cert), until_days * DAY);
     need(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1,
                                     0) == 1,
          "a name");
@@ -124,7 +124,7 @@ static X509 *cert_new(struct pki *p, const char *cn, EVP_PKEY *key, bool expired
 void pki_authority(struct pki *p, const char *name)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = cert_new(p, name, key, false);
+    X509 *cert = cert_new(p, name, key, -10, 60);
 
     X509_set_issuer_name(cert, X509_get_subject_name(cert));
     extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE");
@@ -139,10 +139,16 @@ void pki_authority(struct pki *p, const char *name)
 void pki_issue(struct pki *p, const char *authority, const char *name, const char *dns,
                bool expired)
 {
+    pki_issue_dates(p, authority, name, dns, -10, expired ? -1 : 60);
+}
+
+void pki_issue_dates(struct pki *p, const char *authority, const char *name, const char *dns,
+                     int from_days, int until_days)
+{
     EVP_PKEY *key = EVP_EC_gen("P-256");
     EVP_PKEY *ca_key = read_key(p, authority);
     X509 *ca = read_cert(p, authority);
-    X509 *cert = cert_new(p, dns, key, expired);
+    X509 *cert = cert_new(p, dns, key, from_days, until_days);
     char san[128];
 
     (void)snprintf(san, sizeof(san), "DNS:%s", dns);
@@ -159,13 +165,19 @@ void pki_issue(struct pki *p, const char *authority, const char *name, const cha
 
 void pki_revoke(struct pki *p, const char *authority, const char *name, const char *revoked)
 {
+    pki_revoke_until(p, authority, name, revoked, 1);
+}
+
+void pki_revoke_until(struct pki *p, const char *authority, const char *name, const char *revoked,
+                      int until_days)
+{
     EVP_PKEY *ca_key = read_key(p, authority);
     X509 *ca = read_cert(p, authority);
     X509 *victim = read_cert(p, revoked);
     X509_CRL *crl = X509_CRL_new();
     X509_REVOKED *entry = X509_REVOKED_new();
-    ASN1_TIME *now = X509_gmtime_adj(NULL, -DAY);
-    ASN1_TIME *next = X509_gmtime_adj(NULL, DAY);
+    ASN1_TIME *now = X509_gmtime_adj(NULL, -10 * DAY);
+    ASN1_TIME *next = X509_gmtime_adj(NULL, until_days * DAY);
 
     X509_CRL_set_version(crl, 1);
     X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca));

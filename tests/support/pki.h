@@ -16,8 +16,14 @@ void pki_authority(struct pki *p, const char *name);
  * yesterday if so wanted. */
 void pki_issue(struct pki *p, const char *authority, const char *name, const char *dns,
                bool expired);
+/* As pki_issue, valid from and until so many days from now. */
+void pki_issue_dates(struct pki *p, const char *authority, const char *name, const char *dns,
+                     int from_days, int until_days);
 /* A revocation list NAME.crl of authority that names the certificate revoked. */
 void pki_revoke(struct pki *p, const char *authority, const char *name, const char *revoked);
+/* The same, with the next update due so many days from now. */
+void pki_revoke_until(struct pki *p, const char *authority, const char *name, const char *revoked,
+                      int until_days);
 /* DIR/file; one of eight static buffers. */
 const char *pki_path(const struct pki *p, const char *file);
 

@@ -1,10 +1,11 @@
-#ifndef SUP_MESH_CLIENT_H
-#define SUP_MESH_CLIENT_H
+#ifndef SUP_TEST_MESH_CLIENT_H
+#define SUP_TEST_MESH_CLIENT_H
 
 #include "mesh/session.h"
 
-/* The dialling side: one thread a peer that dials, says HELLO, hands the session over and dials
- * again when it ended, with full jitter between 100 ms and 10 s. */
+/* A dialling side for tests of the mesh alone (the product's is the replicator): one thread a peer
+ * that dials, says HELLO, hands the session over and dials again when it ended, with full jitter
+ * between 100 ms and 10 s. */
 
 struct sup_mesh_client;
 

@@ -1,4 +1,4 @@
-#include "mesh/client.h"
+#include "mesh_client.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,11 +13,21 @@
 /* A SYN that is not answered within this is sent again by the next dial. */
 #define DIAL_TIMEOUT_MS 5000
 
+/* Full jitter. A session shorter than STABLE counts as a failed attempt. */
+#define REDIAL_BASE_MS   100
+#define REDIAL_CAP_MS    10000
+#define REDIAL_STABLE_MS 250
+
+struct redial {
+    struct sup_rng rng;
+    unsigned attempt;
+};
+
 struct sup_mesh_client {
     struct sup_mesh_client_opts opts;
     struct sup_dialer *dialer;
     pthread_t thread;
-    struct sup_redial redial;
+    struct redial redial;
     pthread_mutex_t mutex; /* all that follows */
     pthread_cond_t cond;   /* closed, nudged */
     bool closed;
@@ -26,6 +36,22 @@ struct sup_mesh_client {
     struct sup_session *session;
     struct sup_mesh_client_status status;
 };
+
+static void redial_init(struct redial *r, uint64_t seed)
+{
+    sup_rng_seed(&r->rng, seed);
+    r->attempt = 0;
+}
+
+static int64_t redial_wait_ms(struct redial *r, int64_t lived_ms)
+{
+    if (lived_ms >= REDIAL_STABLE_MS)
+        r->attempt = 0;
+    int64_t wait = sup_backoff_ms(&r->rng, REDIAL_BASE_MS, REDIAL_CAP_MS, r->attempt);
+    if (r->attempt < 16) /* the cap is reached long before */
+        r->attempt++;
+    return wait;
+}
 
 static void note_error(struct sup_mesh_client *c, int code, const char *reason)
 {
@@ -139,8 +165,8 @@ static bool wait_to_dial(struct sup_mesh_client *c, int64_t wait_ms)
     for (;;) {
         if (c->nudged) {
             c->nudged = false;
-            sup_redial_init(&c->redial, sup_rng_u64(&c->redial.rng));
-            int64_t sooner = sup_mono_ms() + sup_redial_wait_ms(&c->redial, 0);
+            redial_init(&c->redial, sup_rng_u64(&c->redial.rng));
+            int64_t sooner = sup_mono_ms() + redial_wait_ms(&c->redial, 0);
             deadline = sooner < deadline ? sooner : deadline;
         }
         left = deadline - sup_mono_ms();
@@ -159,7 +185,7 @@ static void *client_run(void *arg)
     int64_t wait = 0;
 
     while (wait_to_dial(c, wait))
-        wait = sup_redial_wait_ms(&c->redial, attempt(c));
+        wait = redial_wait_ms(&c->redial, attempt(c));
     return NULL;
 }
 
@@ -176,7 +202,7 @@ int sup_mesh_client_start(const struct sup_mesh_client_opts *opts, struct sup_me
     c->status.session.rtt_ms = -1;
     pthread_mutex_init(&c->mutex, NULL);
     sup_cond_init(&c->cond);
-    sup_redial_init(&c->redial, sup_random_u64());
+    redial_init(&c->redial, sup_random_u64());
     int rc = sup_dialer_new(opts->url, opts->tls, server_name, &c->dialer, err);
     if (rc == SUP_OK) {
         rc = sup_thread_start(&c->thread, "mesh-client", client_run, c);
