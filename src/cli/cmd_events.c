@@ -1,4 +1,7 @@
+#include "cli/events_export.h"
 #include "cli/rows.h"
+
+#include <string.h>
 
 static void put_event(struct sup_cli *cli, const json_t *v, uint64_t before)
 {
@@ -19,22 +22,39 @@ static void put_event(struct sup_cli *cli, const json_t *v, uint64_t before)
     }
 }
 
+static bool any(const char *const plain[4])
+{
+    return plain[0] != NULL || plain[1] != NULL || plain[2] != NULL || plain[3] != NULL;
+}
+
 int sup_cmd_events(struct sup_cli *cli, int argc, char **argv)
 {
     static const char *const names[] = {"address", "type", "message_id", "limit"};
     const char *plain[4] = {NULL}, *since = NULL, *until = NULL;
-    const struct sup_cli_option options[] = {
-        {"address", &plain[0], NULL}, {"type", &plain[1], NULL}, {"message-id", &plain[2], NULL},
-        {"limit", &plain[3], NULL},   {"since", &since, NULL},   {"until", &until, NULL}};
+    struct sup_events_export export = {.compress = "gzip"};
+    const struct sup_cli_option options[] = {{"address", &plain[0], NULL},
+                                             {"type", &plain[1], NULL},
+                                             {"message-id", &plain[2], NULL},
+                                             {"limit", &plain[3], NULL},
+                                             {"since", &since, NULL},
+                                             {"until", &until, NULL},
+                                             {"compress", &export.compress, NULL},
+                                             {"replace", NULL, &export.replace}};
     static const struct sup_cli_rows rows = {.none =
                                                  "no such event is kept (is events.retention set?)",
                                              .line_max = (size_t)8 << 20,
                                              .put = put_event};
     struct sup_buf target;
-    int at = sup_cli_options(cli, argc, argv, options, 6);
+    int at = sup_cli_options(cli, argc, argv, options, 8);
 
     if (at < 0)
         return sup_cli_exit(at);
+    if (argc - at == 2 && strcmp(argv[at], "export") == 0 && !any(plain)) {
+        export.dir = argv[at + 1];
+        export.since = since;
+        export.until = until;
+        return sup_events_export(cli, &export);
+    }
     if (at != argc)
         return sup_cli_usage_error(cli, "%.60s: not a filter", argv[at]);
     sup_buf_init(&target, 8192);

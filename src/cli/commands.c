@@ -147,19 +147,28 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 done, 1 any id not there or not yours, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync soft --claim 100 --format json\n",
      sup_cmd_soft},
-    {"events", "[FILTER...]", "the event log: what came in and what followed from it",
+    {"events", "[FILTER...] | export DIR", "the event log: what came in and what followed from it",
      "Kept only with events.retention in the configuration. Printed by the events' own time, "
      "oldest\n"
-     "first; as JSON one object a line, with the event as it came.\n\n"
+     "first; as JSON one object a line, with the event as it came. \"export DIR\" writes these "
+     "lines to\n"
+     "files of an hour in folders of a day, DIR/dt=2026-11-24/NODE-2026-11-24T07.json.gz, as "
+     "Athena and\n"
+     "others read them: whole hours that are past; a file that is there is not written again.\n\n"
      "Options:\n"
      "  --address A          about this address\n"
      "  --type T             Bounce, Complaint, Delivery, Send ...\n"
      "  --message-id ID      of this mail\n"
      "  --since T            at or after T: a time, or how long ago, such as 7d\n"
      "  --until T            before T\n"
-     "  --limit N            at most N\n" COMMON "\n"
-     "Exit status:\n  0 all printed, 3 no agent or cut off, 2 wrong usage\n\n"
-     "Example:\n  supsync events --address a@example.com --since 2d\n",
+     "  --limit N            at most N\n"
+     "  --compress C         export: gzip (default) or none\n"
+     "  --replace            export: write files again that are there; what the log has dropped\n"
+     "                       meanwhile is not in them any more\n" COMMON "\n"
+     "Exit status:\n  0 all printed or written, 3 no agent, cut off or not writable, 2 wrong "
+     "usage\n\n"
+     "Examples:\n  supsync events --address a@example.com --since 2d\n"
+     "  supsync events export /var/export && aws s3 sync /var/export s3://my-bucket/ses-events\n",
      sup_cmd_events},
     {"rates", "[--domains] [--limit N]", "bounce and complaint rates, as SES may see them",
      "Hard bounces and complaints over sends of the last hour, day and week, and of the last "

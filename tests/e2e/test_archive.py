@@ -277,5 +277,70 @@ class Watched(S3TestCase):
             self.assertIn(what, r.stderr)
 
 
+class Export(harness.TestCase):
+    def test_hours_in_folders_of_days(self):
+        node = self.agent(R + "/b", R)
+        node.config["ses"] = {"mode": "observe"}
+        node.config["events"] = {"retention": "3660d"}
+        node.start()
+        now = datetime.datetime.now(datetime.timezone.utc)
+        old = [bounce(f"a{i}@example.com", i, time=f"2026-01-0{1 + i % 3}T0{i % 2}:00:00.{i:03}Z")
+               for i in range(120)]
+        fresh = bounce("now@example.com", 999, time=now.strftime("%Y-%m-%dT%H:00:00.000Z"))
+        self.assertEqual(node.request("POST", "/v1/events", text(old + [fresh])).status, 200)
+        out = os.path.join(self.directory, "out")
+
+        def export(*arguments):
+            r = node.cli("events", "export", out, "--output", "json", *arguments)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            return json.loads(r.stdout)
+
+        def files():
+            found = {}
+            for folder, _, names in os.walk(out):
+                for name in names:
+                    with open(os.path.join(folder, name), "rb") as f:
+                        found[os.path.relpath(os.path.join(folder, name), out)] = f.read()
+            return found
+
+        self.assertEqual(export(), {"files": 6, "kept": 0, "events": 120})
+        first = files()
+        self.assertEqual(sorted(first), sorted(
+            f"dt=2026-01-0{d}/eu-west-1-b-2026-01-0{d}T0{h}.json.gz"
+            for d in (1, 2, 3) for h in (0, 1)))
+        rows = [json.loads(line) for data in first.values()
+                for line in gzip.decompress(data).splitlines()]
+        self.assertEqual(sorted(r["message_id"] for r in rows),
+                         sorted(e["mail"]["messageId"] for e in old))
+        for name, data in first.items():
+            for line in gzip.decompress(data).splitlines():
+                row = json.loads(line)
+                self.assertEqual(name.split(".json")[0][-13:], row["time"][:13])
+                self.assertIn(row["event"], old)
+        # Again: what is there stays, what is missing comes back, byte for byte.
+        os.unlink(os.path.join(out, sorted(first)[2]))
+        self.assertEqual(export(), {"files": 1, "kept": 5, "events": 20})
+        self.assertEqual(files(), first)
+        self.assertEqual(export("--replace"), {"files": 6, "kept": 0, "events": 120})
+        self.assertEqual(files(), first)
+        part = export("--compress", "none", "--since", "2026-01-02T01:00:00Z",
+                      "--until", "2026-01-03T00:30:00Z")
+        self.assertEqual(part, {"files": 1, "kept": 0, "events": 20})
+        name = "dt=2026-01-02/eu-west-1-b-2026-01-02T01.json"
+        self.assertEqual(files()[name], gzip.decompress(first[name + ".gz"]))
+        self.assertEqual(node.cli("events", "export").returncode, 2)
+        self.assertEqual(node.cli("events", "export", out, "--limit", "3").returncode, 2)
+        self.assertEqual(node.cli("events", "export", out, "--compress", "zip").returncode, 2)
+        blocked = os.path.join(out, "file")
+        with open(blocked, "wb"):
+            pass
+        r = node.cli("events", "export", blocked)
+        self.assertEqual(r.returncode, 3)
+        self.assertIn("cannot be written", r.stderr)
+        node.kill()
+        self.assertEqual(node.cli("events", "export", out, "--replace").returncode, 3)
+        self.assertEqual({k: v for k, v in files().items() if k.endswith(".gz")}, first)
+
+
 if __name__ == "__main__":
     harness.main_parallel(3)
