@@ -123,6 +123,7 @@ const struct sup_key sup_schema[] = {
     {"mesh.tls.crl", SUP_KEY_FILE, O(mesh.tls_crl), .def = "", .reload = true},
     {"mesh.max_clock_drift", SUP_KEY_DURATION, O(mesh.max_clock_drift_ms), .def = "60s", .min = 500,
      .max = HOUR},
+    {"mesh.join_wait", SUP_KEY_DURATION, O(mesh.join_wait_ms), .def = "30s", .min = 0, .max = HOUR},
     {"mesh.secret_file", SUP_KEY_FILE, O(mesh.secret_file), .def = ""},
     {"mesh.epoch", SUP_KEY_UINT64, O(mesh.epoch), .def = "0", .min = 0, .max = 1e15,
      .reload = true},

@@ -173,6 +173,23 @@ static void put_queues(struct sup_cli *cli, const json_t *v)
     put_error(cli, queue);
 }
 
+/* Only what a reader may wonder about: nothing of a node that is ready. */
+static void put_join(struct sup_cli *cli, const json_t *join)
+{
+    const char *phase = sup_cli_text(join, "phase", "ready");
+
+    if (strcmp(phase, "ready") == 0)
+        return;
+    put_label(cli, "joining");
+    printf("%s, %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " addresses (%.0f %%), %.1f MiB",
+           phase, number(join, "records"), number(join, "set"),
+           json_number_value(json_object_get(join, "percent")),
+           (double)number(join, "bytes") / (1024 * 1024));
+    if (*sup_cli_text(join, "donor", "") != '\0')
+        printf(" from %s", sup_cli_text(join, "donor", ""));
+    putchar('\n');
+}
+
 static void put_store(struct sup_cli *cli, const json_t *v)
 {
     put_label(cli, "store");
@@ -184,6 +201,7 @@ static void put_store(struct sup_cli *cli, const json_t *v)
     putchar('\n');
     put_label(cli, "last scan");
     puts(sup_cli_text(v, "last_scan", "none"));
+    put_join(cli, json_object_get(v, "join"));
     put_label(cli, "started");
     puts(sup_cli_text(v, "started", "?"));
 }

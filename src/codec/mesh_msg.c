@@ -493,6 +493,6 @@ int sup_mesh_msg_decode(unsigned type, struct sup_slice body, struct sup_mesh_me
     if (rc == SUP_OK && type == SUP_FRAME_MUTATIONS)
         out->u.mutations.cost = body.n;
     if (rc == SUP_OK && type == SUP_FRAME_SNAPSHOT_CHUNK)
-        out->u.snapshot.u.chunk.cost = body.n;
+        out->u.snapshot.u.chunk.size = body.n;
     return rc;
 }

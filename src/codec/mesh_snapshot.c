@@ -16,6 +16,24 @@ enum sup_standing sup_mesh_standing(uint32_t v)
     return v <= SUP_STANDING_READY ? (enum sup_standing)v : SUP_STANDING_UNSAID;
 }
 
+/* Of tags and lengths: the most that a message, a version vector's entry and a record have. */
+#define MESSAGE_EXTRA 64
+#define ENTRY_EXTRA   24
+
+uint64_t sup_snapshot_credit(const struct sup_snapshot_chunk *c)
+{
+    uint64_t n = MESSAGE_EXTRA + c->vv.n * ENTRY_EXTRA;
+
+    for (size_t i = 0; i < c->n_quarantined; i++)
+        n += ENTRY_EXTRA + c->quarantined[i].key.n + c->quarantined[i].encoded.n;
+    for (size_t i = 0; i < c->n; i++) {
+        n += ENTRY_EXTRA + c->records[i].key.n;
+        for (size_t k = 0; k < c->records[i].n; k++)
+            n += c->records[i].decisions[k].n;
+    }
+    return n;
+}
+
 /* --- checks that hold in both directions; they give the name of what is wrong --- */
 
 static bool key_ok(struct sup_slice key)

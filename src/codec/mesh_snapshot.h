@@ -57,8 +57,10 @@ struct sup_snapshot_chunk {
     const struct sup_snapshot_record *records;
     size_t n;
     bool last;
-    uint64_t cost; /* decoded: bytes that count against the credit (the uncompressed body) */
+    size_t size; /* decoded: of the body, uncompressed */
 };
+/* What a chunk takes from the credit: a bit more than its body has, if it was honestly made. */
+uint64_t sup_snapshot_credit(const struct sup_snapshot_chunk *c);
 
 struct sup_snapshot_ack {
     uint64_t credit; /* 0: no more is wanted */

@@ -14,6 +14,7 @@ struct sup_replica_pull {
     uint64_t unacknowledged; /* bytes received and not yet durable */
     size_t jobs;             /* SUBMITs of this session that have not come back */
     bool repairing;
+    bool held; /* no PULL was sent yet: the node is joining */
     /* The oldest thing that the peer has and we lack: does it come? */
     uint64_t watched;
     uint64_t watched_seq; /* what we had of it */

@@ -36,10 +36,17 @@ static void watch(struct sup_replica_peer *p, const struct sup_replica_self *sel
     }
 }
 
+static void pull(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_action *a = sup_replica_act(c->r, c->e->peer, SUP_ACT_PULL);
+
+    a->session = c->peer->pull.session;
+    a->amount = c->r->opts.credit;
+}
+
 static void dialed(const struct sup_replica_ctx *c)
 {
     struct sup_replica_pull *u = &c->peer->pull;
-    struct sup_replica_action *a;
 
     u->up = true;
     u->session = c->e->session;
@@ -49,9 +56,22 @@ static void dialed(const struct sup_replica_ctx *c)
     sup_vv_copy(&u->expect, &c->self->vv);
     sup_vv_copy(&c->peer->has, c->e->vv);
     watch(c->peer, c->self, c->now);
-    a = sup_replica_act(c->r, c->e->peer, SUP_ACT_PULL);
-    a->session = u->session;
-    a->amount = c->r->opts.credit;
+    u->held = c->self->holds;
+    if (!u->held)
+        pull(c);
+}
+
+/* The copy is whole: what comes behind it is in the log. */
+static void let_go(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+
+    if (!u->held || c->self->holds)
+        return;
+    u->held = false;
+    sup_vv_copy(&u->expect, &c->self->vv);
+    watch(c->peer, c->self, c->now);
+    pull(c);
 }
 
 static void dial_lost(const struct sup_replica_ctx *c)
@@ -169,6 +189,7 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
             sup_replica_serve_known(c->peer, c->e->vv);
             if (sup_vv_covers(c->e->vv, &c->self->floor))
                 c->peer->needs_repair = false;
+            let_go(c);
         }
         break;
     case SUP_EV_MUTATIONS:
@@ -213,7 +234,7 @@ void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
     int64_t limit;
     bool moved;
 
-    if (!u->up)
+    if (!u->up || u->held)
         return;
     limit = u->watched_seq == 0 && !u->repairing ? SUP_REPLICA_REACH_MS : SUP_REPLICA_STALL_MS;
     moved = u->watched != 0 && sup_vv_get(&c->self->vv, u->watched) > u->watched_seq;

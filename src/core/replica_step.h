@@ -14,6 +14,7 @@ struct sup_replica_self {
     struct sup_vv vv;
     struct sup_vv floor; /* up to where the log was trimmed */
     uint64_t log_bytes;  /* of the log behind it */
+    bool holds;          /* joining (core/join.h): nothing is to be pulled yet */
 };
 
 enum sup_replica_event_type {
@@ -55,10 +56,10 @@ struct sup_replica_event {
 };
 
 enum sup_replica_action_type {
-    SUP_ACT_PULL,           /* send PULL with self's vv and amount as credit */
-    SUP_ACT_ACK,            /* send ACK, likewise */
-    SUP_ACT_SUBMIT,         /* hand the event's mutations to apply; then APPLIED */
-    SUP_ACT_CLOSE_DIALED,   /* text says why */
+    SUP_ACT_PULL,         /* of DIALED or PEER_VV: send PULL with self's vv and amount as credit */
+    SUP_ACT_ACK,          /* send ACK, likewise */
+    SUP_ACT_SUBMIT,       /* hand the event's mutations to apply; then APPLIED */
+    SUP_ACT_CLOSE_DIALED, /* text says why */
     SUP_ACT_CLOSE_ACCEPTED, /* likewise */
     SUP_ACT_DIAL,           /* in amount milliseconds */
     SUP_ACT_FILL,           /* read the ranges from the log, about amount bytes; then FILLED */

@@ -308,3 +308,16 @@ json_t *sup_json_status(const struct sup_status *st)
                      count(st->quarantined), "disk_bytes", count(st->disk_bytes), "started",
                      wall_time(st->started_ms), "mesh", status_mesh(st));
 }
+
+json_t *sup_json_join(const struct sup_join_status *j)
+{
+    double percent = j->set == 0            ? 0
+                     : j->records >= j->set ? 100
+                                            : 100.0 * (double)j->records / (double)j->set;
+
+    if (j->phase == NULL)
+        return json_null();
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:f, s:o}", "phase", j->phase, "donor",
+                     text(j->donor), "records", count(j->records), "set", count(j->set), "bytes",
+                     count(j->bytes), "percent", percent, "began", wall_time(j->began_ms));
+}

@@ -21,6 +21,7 @@ void sup_json_string(struct sup_buf *out, const char *s, size_t n);
 /* Each returns a new value, or NULL when out of memory. */
 json_t *sup_json_shown(const struct sup_shown *shown);
 json_t *sup_json_row(const struct sup_row *row);
+json_t *sup_json_join(const struct sup_join_status *j); /* NULL phase: JSON's null */
 json_t *sup_json_status(const struct sup_status *st);
 
 #endif

@@ -25,8 +25,11 @@ void sup_route_status(struct sup_httpd_req *req)
     if (!sup_httpd_req_only(req, no_params))
         return;
     struct sup_status *st = status_of(req);
+    json_t *body = st != NULL ? sup_json_status(st) : NULL;
     if (st != NULL)
-        sup_httpd_json(req, MHD_HTTP_OK, sup_json_status(st));
+        json_object_set_new(body, "join", sup_json_join(&st->join));
+    if (st != NULL)
+        sup_httpd_json(req, MHD_HTTP_OK, body);
     free(st);
 }
 

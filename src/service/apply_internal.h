@@ -62,6 +62,16 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
                     enum sup_class cls, const struct sup_register *reg,
                     const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err);
 
+/* Parts of the merge, for apply_join.c. */
+void sup_apply_put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
+                         const struct sup_register *reg);
+void sup_apply_put_expiry(struct sup_txn *t, struct sup_slice key, const struct sup_register *reg);
+int sup_apply_put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                         struct sup_record *r, struct sup_err *err);
+int sup_apply_note_change(struct sup_apply *a, struct sup_slice key,
+                          const struct sup_registers *before, const struct sup_registers *after,
+                          struct sup_err *err);
+
 /* A peer's decision in its register's form; SUP_EINPUT when malformed. */
 int sup_apply_check(const struct sup_log_entry *e, struct sup_register *reg, struct sup_err *err);
 int sup_apply_quarantine(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,

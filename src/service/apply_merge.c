@@ -36,8 +36,8 @@ static int put(struct sup_txn *t, enum sup_cf cf, const struct sup_key *k,
     return SUP_OK;
 }
 
-static int put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
-                      struct sup_record *r, struct sup_err *err)
+int sup_apply_put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                         struct sup_record *r, struct sup_err *err)
 {
     struct sup_key k;
 
@@ -50,8 +50,8 @@ static int put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice k
     return put(t, SUP_CF_RECORDS, &k, &a->scratch, err);
 }
 
-static void put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
-                      const struct sup_register *reg)
+void sup_apply_put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
+                         const struct sup_register *reg)
 {
     struct sup_key k;
 
@@ -59,7 +59,7 @@ static void put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cl
     sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&k), reg->encoded);
 }
 
-static void put_expiry(struct sup_txn *t, struct sup_slice key, const struct sup_register *reg)
+void sup_apply_put_expiry(struct sup_txn *t, struct sup_slice key, const struct sup_register *reg)
 {
     struct sup_key k;
 
@@ -92,9 +92,9 @@ static void log_overwrite(struct sup_slice key, enum sup_class cls,
 }
 
 /* What the commit will have changed in the sketch. */
-static int note_change(struct sup_apply *a, struct sup_slice key,
-                       const struct sup_registers *before, const struct sup_registers *after,
-                       struct sup_err *err)
+int sup_apply_note_change(struct sup_apply *a, struct sup_slice key,
+                          const struct sup_registers *before, const struct sup_registers *after,
+                          struct sup_err *err)
 {
     struct sup_sketch_change *c;
     const struct sup_sketch_keys *keys;
@@ -132,14 +132,14 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     out->merge = sup_register_merge(current, reg);
     out->after = sup_registers_effective(&record.registers, a->batch_ms, NULL);
     if (out->merge != SUP_MERGE_EQUAL)
-        put_audit(t, key, cls, reg);
+        sup_apply_put_audit(t, key, cls, reg);
     if (out->merge == SUP_MERGE_REPLACED)
         log_overwrite(key, cls, &before.r[cls - 1], reg);
     if (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED) {
-        put_expiry(t, key, reg);
-        rc = put_record(a, t, key, &record, err);
+        sup_apply_put_expiry(t, key, reg);
+        rc = sup_apply_put_record(a, t, key, &record, err);
         if (rc == SUP_OK)
-            rc = note_change(a, key, &before, &record.registers, err);
+            rc = sup_apply_note_change(a, key, &before, &record.registers, err);
         if (rc != SUP_OK)
             return rc;
     }

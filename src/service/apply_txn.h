@@ -58,6 +58,12 @@ int sup_apply_repaired(struct sup_apply *a, struct sup_txn *t, struct sup_slice 
                        enum sup_class cls, struct sup_slice encoded, enum sup_remote *out,
                        struct sup_err *err);
 
+/* A whole record of a snapshot: its registers merged at once. Nothing is put into the outbox: a
+ * node that joins does not know yet what its Region's list holds, and the scan that follows finds
+ * what is missing there. SUP_EINPUT: malformed. */
+int sup_apply_joined(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                     const struct sup_slice *decisions, size_t n, struct sup_err *err);
+
 /* Everything up to vv was taken in by a repair (the donor's records AND what it had in quarantine,
  * as of the moment when its version vector was vv): raises the version vector and, where that left
  * the log behind, the floor. */

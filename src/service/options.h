@@ -73,6 +73,7 @@ struct sup_options {
         const char *tls_crl; /* "" = none */
         bool insecure;       /* tcp:// URLs accepted */
         int64_t max_clock_drift_ms;
+        int64_t join_wait_ms; /* how long a node with nothing waits for one who has something */
         const char
             *secret_file; /* keys the hash of addresses; "" = derived from the cluster name */
         uint64_t epoch;   /* of the member set; raised with each change of it */

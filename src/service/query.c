@@ -76,6 +76,10 @@ int sup_service_check(struct sup_service *s, const char *address, size_t n, stru
         return rc;
     }
     fill_regions(s, out);
+    if (s->replicator && !sup_replicator_answers(s->replicator)) {
+        out->why = "this node joins and does not have the whole set yet";
+        return SUP_OK;
+    }
     sup_key_record(&k, sup_apply_hash(s->apply), sup_slice_of(a.key, a.key_len));
     sup_buf_init(&value, VALUE_MAX);
     rc = sup_store_get(s->store, NULL, SUP_CF_RECORDS, sup_key_slice(&k), &value, err);

@@ -188,6 +188,16 @@ static void wait_for_peers(struct sup_reconciler *rc)
     }
 }
 
+/* A node that joins would take all of its Region's list for news. */
+static bool wait_for_join(struct sup_reconciler *rc)
+{
+    while (rc->opts.joining && rc->opts.joining(rc->opts.arg)) {
+        if (sup_stop_wait_ms(&rc->stop, LEVEL_LOOK_MS))
+            return false;
+    }
+    return true;
+}
+
 static void *reconciler_main(void *arg)
 {
     struct sup_reconciler *rc = arg;
@@ -196,6 +206,8 @@ static void *reconciler_main(void *arg)
     int kind;
 
     while ((kind = next_kind(rc, &ticket)) != N_RUN_KINDS) {
+        if (!wait_for_join(rc))
+            continue; /* which ends the loop */
         if (first)
             wait_for_peers(rc);
         first = false;

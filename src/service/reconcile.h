@@ -22,6 +22,8 @@ struct sup_reconciler_options {
     /* Whether the peers' decisions are here, as far as they can be reached: before that the list
      * would be taken for news. NULL: yes. */
     bool (*level)(void *arg);
+    /* Whether the node joins: no run begins before it has what the peers have. NULL: no. */
+    bool (*joining)(void *arg);
     void *arg;
 };
 

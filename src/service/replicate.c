@@ -21,9 +21,10 @@ static void local_state(void *arg, uint64_t *incarnation, struct sup_vv *vv)
 
 static bool local_root(void *arg, uint8_t root[SUP_REPAIR_ROOT_SIZE])
 {
-    const struct sup_replicator *r = arg;
+    struct sup_replicator *r = arg;
 
-    return sup_peer_repair_root(r->opts.apply, root);
+    /* While it copies, what it holds adds up to nothing that anybody could compare. */
+    return sup_replicator_pulls(r) && sup_peer_repair_root(r->opts.apply, root);
 }
 
 static bool local_known(void *arg, const char *node)
@@ -102,16 +103,21 @@ int sup_replicator_start(const struct sup_replicator_options *opts, struct sup_r
         .node_id = sup_apply_node_id(opts->apply),
         .key_check = sup_apply_hash(opts->apply)->check,
         .drift_limit_ms = (uint64_t)c->mesh.max_clock_drift_ms,
-        .features = sup_apply_keeper(opts->apply) ? SUP_FEATURE_REPAIR : 0,
+        .features = sup_apply_keeper(opts->apply) ? SUP_FEATURE_REPAIR | SUP_FEATURE_SNAPSHOT : 0,
         .state = local_state,
         .root = local_root,
         .membership = local_membership,
+        .standing = sup_replicator_standing,
         .known = local_known,
         .arg = r,
     };
     rc = sup_replicator_members_init(r, err);
     if (rc == SUP_OK)
         rc = sup_replicator_tls_init(r, err);
+    if (rc == SUP_OK && sup_apply_keeper(opts->apply))
+        rc = sup_joiner_open(opts->apply, opts->store, c->mesh.join_wait_ms, &r->joiner, err);
+    if (rc == SUP_OK)
+        sup_replicator_join_tick(r);
     if (rc == SUP_OK)
         rc = endpoints_start(r, err);
     if (rc != SUP_OK) {
@@ -149,6 +155,7 @@ void sup_replicator_free(struct sup_replicator *r)
         sup_heart_free(r->heart);
     sup_replicator_members_fini(r);
     sup_replicator_core_free(r);
+    sup_joiner_free(r->joiner);
     sup_mesh_tls_free(r->tls);
     sup_stop_fini(&r->stop);
     free(r);

@@ -3,6 +3,7 @@
 
 #include "codec/mesh_summary.h"
 #include "service/apply.h"
+#include "service/join.h"
 #include "service/options.h"
 #include "service/service.h"
 
@@ -52,6 +53,9 @@ int sup_replicator_reload_tls(struct sup_replicator *r, const struct sup_options
                               struct sup_err *err);
 int sup_replicator_rule(struct sup_replicator *r, const struct sup_member_ruling *m,
                         struct sup_err *err);
+/* May this node say that an address is not suppressed? Not while it joins. Any thread, as below. */
+bool sup_replicator_answers(struct sup_replicator *r);
+void sup_replicator_join_progress(struct sup_replicator *r, struct sup_join_progress *out);
 
 /* What a peer says of its Region. */
 struct sup_peer_summary {

@@ -111,6 +111,7 @@ static struct sup_replica_actions *step(struct sup_replicator *r, const struct s
     sup_apply_vv(r->opts.apply, &r->self.vv);
     sup_apply_floor(r->opts.apply, &r->self.floor);
     r->self.log_bytes = sup_apply_log_bytes(r->opts.apply);
+    r->self.holds = !sup_replicator_pulls(r);
     actions = sup_replica_step(r->core, sup_mono_ms(), &r->self, e);
     for (size_t i = 0; i < actions->n; i++)
         carry_out(r, &actions->a[i], out);
@@ -180,6 +181,7 @@ static void *ticker_main(void *arg)
         pthread_mutex_unlock(&r->core_mutex);
         trim(r, target);
         sup_replicator_measure(r);
+        sup_replicator_join_tick(r);
     }
     free(target);
     return NULL;

@@ -1,7 +1,9 @@
 #ifndef SUP_SERVICE_REPLICATE_INTERNAL_H
 #define SUP_SERVICE_REPLICATE_INTERNAL_H
 
+#include "service/join.h"
 #include "service/replicate_peer.h"
+#include "service/snapshot.h"
 
 /* Shared by replicate*.c only. */
 
@@ -14,6 +16,8 @@ struct sup_replicator {
     struct sup_heart *heart;
     struct sup_mesh_server *server;
     struct sup_repair_gate repair_gate;
+    struct sup_snapshot_gate snapshot_gate;
+    struct sup_joiner *joiner; /* NULL when no sketch is kept */
     struct sup_session_local local;
     struct sup_stop stop;
     struct sup_peer *peers; /* SUP_STATUS_PEERS_MAX of them, so that they never move */
@@ -71,6 +75,14 @@ void sup_peer_ask_summary(struct sup_peer *p);
 void sup_peer_take_summary(struct sup_peer *p, const struct sup_summary *s);
 /* Answers an ask; any thread of the session. */
 void sup_replicator_answer_summary(struct sup_replicator *r, struct sup_session *s, uint64_t id);
+
+/* replicate_join.c. Of the pull thread while a session stands: looks at how the peer is, and does
+ * what is to be done with it for joining. stats NULL: the session has just begun. */
+void sup_peer_join(struct sup_peer *p, const struct sup_session_stats *stats);
+void sup_replicator_join_tick(struct sup_replicator *r);
+bool sup_replicator_pulls(struct sup_replicator *r); /* any thread, as all below */
+enum sup_standing sup_replicator_standing(void *replicator);
+bool sup_replicator_gives(const struct sup_replicator *r); /* has a set to give to who joins */
 
 /* replicate_serve.c; runs on a thread of the mesh server. arg is the replicator. */
 void sup_replicator_serve(void *arg, struct sup_session *s);

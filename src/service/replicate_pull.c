@@ -150,15 +150,6 @@ static void refresh(struct sup_peer *p, struct sup_session_stats *stats)
     pthread_mutex_unlock(&p->mutex);
 }
 
-static void tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
-{
-    struct sup_replica_event e = {
-        .type = SUP_EV_PEER_VV, .peer = p->index, .session = p->session_id, .vv = &stats->vv};
-    struct sup_replica_orders orders;
-
-    sup_replicator_step(p->r, &e, &orders);
-}
-
 static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
 {
     struct sup_peer *p = arg;
@@ -246,9 +237,12 @@ static bool repair(struct sup_peer *p, const struct sup_session_stats *stats)
     pthread_mutex_unlock(&p->mutex);
     if (wanted)
         sup_peer_repair_adopt(&p->repair);
+    sup_peer_repair_hold(&p->repair, !sup_replicator_pulls(p->r));
     more = sup_peer_repair_step(&p->repair, stats, &ended, &code);
     if (ended)
         tell_repaired(p, code);
+    if (ended && p->r->joiner)
+        sup_joiner_repaired(p->r->joiner, p->index, code);
     return more;
 }
 
@@ -265,6 +259,16 @@ static int send_pull(struct sup_peer *p, uint64_t credit)
     rc = sup_session_send(p->session, msg, DIAL_TIMEOUT_MS);
     free(msg);
     return rc;
+}
+
+static int tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
+{
+    struct sup_replica_event e = {
+        .type = SUP_EV_PEER_VV, .peer = p->index, .session = p->session_id, .vv = &stats->vv};
+    struct sup_replica_orders orders;
+
+    sup_replicator_step(p->r, &e, &orders);
+    return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 
 static int receive_loop(struct sup_peer *p, struct sup_err *err)
@@ -293,6 +297,10 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
             rc = take_mutations(p, &mem, &msg->u.mutations);
         } else if (rc == SUP_OK && sup_peer_repair_is(msg->type)) {
             rc = sup_peer_repair_message(&p->repair, msg, &mem, err);
+        } else if (rc == SUP_OK && p->r->joiner && msg->type == SUP_FRAME_SNAPSHOT_CHUNK) {
+            rc = sup_joiner_chunk(p->r->joiner, p->index, &msg->u.snapshot, &mem, err);
+            if (rc != SUP_OK)
+                sup_session_close(p->session, SUP_REFUSED_PROTOCOL, err->msg);
         } else if (rc == SUP_OK && msg->type == SUP_FRAME_SUMMARY) {
             sup_peer_take_summary(p, &msg->u.summary);
         } else if (rc == SUP_OK) {
@@ -302,10 +310,12 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
         if (rc == SUP_ETIMEDOUT)
             rc = SUP_OK;
         refresh(p, stats);
+        sup_peer_join(p, stats);
         repairing = rc == SUP_OK && repair(p, stats);
         if (sup_mono_ms() >= tell_at) {
             tell_at = sup_mono_ms() + RECV_TIMEOUT_MS;
-            tell_vv(p, stats);
+            if (rc == SUP_OK)
+                rc = tell_vv(p, stats);
         }
         if (sup_mono_ms() >= save_at) {
             save_at = sup_mono_ms() + SAVE_EVERY_MS;
@@ -365,6 +375,8 @@ static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
         .type = SUP_EV_DIALED, .peer = p->index, .session = p->session_id, .vv = &hello->vv};
     struct sup_replica_orders orders;
 
+    /* Before the core decides whether to pull: this peer may have so much that a copy is better. */
+    sup_peer_join(p, NULL);
     sup_replicator_step(p->r, &e, &orders);
     sup_peer_ask_summary(p);
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
@@ -418,12 +430,14 @@ static int64_t one_session(struct sup_peer *p)
     }
     begin = sup_mono_ms();
     attach(p, s);
-    rc = begin_pulling(p, sup_session_peer(s));
     sup_peer_repair_begin(&p->repair, p->config->name, p->r->opts.apply, p->r->opts.store, s);
     sup_peer_repair_count_in(&p->repair, &p->repairs, &p->mutex);
+    rc = begin_pulling(p, sup_session_peer(s));
     if (rc == SUP_OK)
         rc = receive_loop(p, &err);
     sup_peer_repair_end(&p->repair);
+    if (p->r->joiner)
+        sup_joiner_lost(p->r->joiner, p->index);
     detach(p);
     if (!sup_peer_leaves(p)) {
         bool silent;

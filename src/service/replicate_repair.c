@@ -87,6 +87,16 @@ void sup_peer_repair_count_in(struct sup_peer_repair *r, struct sup_peer_repair_
     r->mutex = mutex;
 }
 
+void sup_peer_repair_now(struct sup_peer_repair *r)
+{
+    r->now = true;
+}
+
+void sup_peer_repair_hold(struct sup_peer_repair *r, bool holds)
+{
+    r->holds = holds;
+}
+
 static int send_on(void *arg, const struct sup_mesh_msg *msg)
 {
     const struct sup_peer_repair *r = arg;
@@ -99,8 +109,8 @@ static bool due(struct sup_peer_repair *r, const struct sup_session_stats *stats
     uint8_t root[SUP_REPAIR_ROOT_SIZE];
     struct sup_vv mine;
 
-    if (r->adopt)
-        return true;
+    if (r->adopt || r->now || r->holds)
+        return r->adopt || r->now;
     if (!stats->has_root || !sup_peer_repair_root(r->apply, root))
         return false;
     sup_apply_vv(r->apply, &mine);
@@ -114,7 +124,7 @@ static void start(struct sup_peer_repair *r)
     struct sup_repair_env env = {.apply = r->apply, .store = r->store, .send = send_on, .arg = r};
 
     r->pull = sup_repair_pull_new(&env, r->adopt);
-    r->adopt = false;
+    r->adopt = r->now = false;
     r->began_ms = sup_mono_ms();
     if (!r->pull)
         sup_repair_when_done(&r->when, r->began_ms, SUP_REPAIR_REFUSED, &r->rng);

@@ -26,7 +26,7 @@ struct sup_peer_repair {
     struct sup_repair_when when;
     struct sup_rng rng;
     int64_t began_ms;
-    bool adopt;
+    bool adopt, now, holds;
     uint64_t bytes;                      /* since last counted */
     struct sup_peer_repair_count *total; /* counted under mutex; outlives the sessions */
     pthread_mutex_t *mutex;
@@ -50,6 +50,10 @@ int sup_peer_repair_message(struct sup_peer_repair *r, const struct sup_mesh_msg
                             struct sup_mesh_mem **mem, struct sup_err *err);
 /* Repairs at once, and takes the peer's version vector over. */
 void sup_peer_repair_adopt(struct sup_peer_repair *r);
+/* Repairs at once. */
+void sup_peer_repair_now(struct sup_peer_repair *r);
+/* Whether no repair is to begin but by the two above: the node gets what it lacks otherwise. */
+void sup_peer_repair_hold(struct sup_peer_repair *r, bool holds);
 /* Starts a repair if one is due, and does some of it. True: call again without waiting. *ended (may
  * be NULL) is set when a repair ended in this call, with its code. */
 bool sup_peer_repair_step(struct sup_peer_repair *r, const struct sup_session_stats *stats,

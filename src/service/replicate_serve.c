@@ -15,9 +15,10 @@ struct serving {
     struct sup_replicator *r;
     struct sup_session *session;
     size_t peer;
-    uint64_t session_id;             /* the core's number */
-    struct sup_repair_serve *repair; /* NULL when no sketch is kept */
-    struct sup_log_reader *log;      /* the sender's */
+    uint64_t session_id;                 /* the core's number */
+    struct sup_repair_serve *repair;     /* NULL when no sketch is kept */
+    struct sup_snapshot_serve *snapshot; /* likewise */
+    struct sup_log_reader *log;          /* the sender's */
 
     pthread_mutex_t mutex; /* all below */
     pthread_cond_t cond;
@@ -60,8 +61,10 @@ static void take_message(struct serving *v, const struct sup_mesh_msg *msg)
         wake_sender(v, orders.close);
     } else if (msg->type == SUP_FRAME_SUMMARY_ASK) {
         sup_replicator_answer_summary(v->r, v->session, msg->u.summary.id);
-    } else if (v->repair && sup_peer_repair_is(msg->type) &&
-               sup_repair_serve_message(v->repair, msg) == SUP_OK) {
+    } else if ((v->repair && sup_peer_repair_is(msg->type) &&
+                sup_repair_serve_message(v->repair, msg) == SUP_OK) ||
+               (v->snapshot && msg->type >= SUP_FRAME_SNAPSHOT_ASK &&
+                sup_snapshot_serve_message(v->snapshot, msg) == SUP_OK)) {
         wake_sender(v, false);
         sup_apply_wake(v->r->opts.apply); /* where the sender may wait */
     } else {
@@ -102,11 +105,14 @@ static bool goes_on(struct serving *v)
     return !over;
 }
 
-static void wait_for_peer(struct serving *v)
+/* At most so long; negative: until it says something. */
+static void wait_for_peer(struct serving *v, int64_t ms)
 {
+    bool in_time = true;
+
     pthread_mutex_lock(&v->mutex);
-    while (!v->over && !v->news)
-        sup_cond_wait_ms(&v->cond, &v->mutex, -1);
+    while (in_time && !v->over && !v->news)
+        in_time = sup_cond_wait_ms(&v->cond, &v->mutex, ms);
     pthread_mutex_unlock(&v->mutex);
 }
 
@@ -150,13 +156,21 @@ static int send_log(struct serving *v, const struct sup_replica_orders *orders)
     return sup_session_send(v->session, &msg, SEND_TIMEOUT_MS);
 }
 
-/* Repair gets what live mutations leave. */
-static int idle(struct serving *v, uint64_t version)
+/* Repair and snapshots get what live mutations leave. starved: the peer takes no mutations, so none
+ * are waited for. */
+static int idle(struct serving *v, uint64_t version, bool starved)
 {
+    int64_t repair_ms = -1;
     int64_t wait_ms = -1;
-    int rc = v->repair ? sup_repair_serve_step(v->repair, &wait_ms) : SUP_OK;
+    int rc = v->repair ? sup_repair_serve_step(v->repair, &repair_ms) : SUP_OK;
 
-    if (rc == SUP_OK && wait_ms != 0)
+    if (rc == SUP_OK && v->snapshot)
+        rc = sup_snapshot_serve_step(v->snapshot, &wait_ms);
+    if (wait_ms < 0 || (repair_ms >= 0 && repair_ms < wait_ms))
+        wait_ms = repair_ms;
+    if (rc == SUP_OK && starved && wait_ms != 0)
+        wait_for_peer(v, wait_ms);
+    else if (rc == SUP_OK && wait_ms != 0)
         (void)sup_apply_wait(v->r->opts.apply, version, wait_ms < 0 ? SUP_HEARTBEAT_MS : wait_ms);
     return rc;
 }
@@ -173,10 +187,8 @@ static void sender_loop(struct serving *v)
         step(v, &may_send, &orders);
         if (orders.fill)
             rc = send_log(v, &orders);
-        else if (orders.starved)
-            wait_for_peer(v);
         else
-            rc = idle(v, version);
+            rc = idle(v, version, orders.starved);
     }
     if (rc != SUP_OK && rc != SUP_ECLOSED)
         sup_session_close(v->session, SUP_REFUSED_OTHER, "cannot serve");
@@ -187,6 +199,13 @@ static int send_on(void *arg, const struct sup_mesh_msg *msg)
     const struct serving *v = arg;
 
     return sup_session_send(v->session, msg, SEND_TIMEOUT_MS);
+}
+
+static bool ready(void *arg)
+{
+    const struct serving *v = arg;
+
+    return sup_replicator_gives(v->r);
 }
 
 /* Peers whose names are not configured were refused at HELLO. */
@@ -223,6 +242,19 @@ static void detach(struct serving *v, struct sup_peer *p)
     free(stats);
 }
 
+static int offers_init(struct serving *v)
+{
+    struct sup_replicator *r = v->r;
+    struct sup_repair_env repair = {
+        .apply = r->opts.apply, .store = r->opts.store, .send = send_on, .arg = v};
+    struct sup_snapshot_env snapshot = {
+        .apply = r->opts.apply, .store = r->opts.store, .ready = ready, .send = send_on, .arg = v};
+
+    v->repair = sup_repair_serve_new(&repair, &r->repair_gate);
+    v->snapshot = sup_snapshot_serve_new(&snapshot, &r->snapshot_gate);
+    return v->repair && v->snapshot ? SUP_OK : SUP_ENOMEM;
+}
+
 static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_session *s)
 {
     struct sup_replica_event e;
@@ -236,13 +268,8 @@ static int serving_init(struct serving *v, struct sup_replicator *r, struct sup_
     v->log = sup_log_reader_new();
     if (!v->log)
         return SUP_ENOMEM;
-    if (sup_apply_keeper(r->opts.apply)) {
-        struct sup_repair_env env = {
-            .apply = r->opts.apply, .store = r->opts.store, .send = send_on, .arg = v};
-        v->repair = sup_repair_serve_new(&env, &r->repair_gate);
-        if (!v->repair)
-            return SUP_ENOMEM;
-    }
+    if (sup_apply_keeper(r->opts.apply) && offers_init(v) != SUP_OK)
+        return SUP_ENOMEM;
     if (v->peer < r->n_peers)
         attach(v, &r->peers[v->peer]);
     e = event_of(v, SUP_EV_ACCEPTED);
@@ -263,6 +290,7 @@ static void serving_fini(struct serving *v)
     sup_replicator_step(v->r, &e, &orders);
     sup_log_reader_free(v->log);
     sup_repair_serve_free(v->repair);
+    sup_snapshot_serve_free(v->snapshot);
     pthread_cond_destroy(&v->cond);
     pthread_mutex_destroy(&v->mutex);
 }

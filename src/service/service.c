@@ -103,6 +103,13 @@ static bool is_level(void *arg)
     return level;
 }
 
+static bool is_joining(void *arg)
+{
+    const struct sup_service *s = arg;
+
+    return s->replicator && !sup_replicator_answers(s->replicator);
+}
+
 static int start_workers(struct sup_service *s, struct sup_err *err)
 {
     struct sup_ses_worker_options ses = {
@@ -122,6 +129,7 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
                                                 .apply = s->apply,
                                                 .store = s->store,
                                                 .level = is_level,
+                                                .joining = is_joining,
                                                 .arg = s};
     int rc = sup_ses_worker_start(&ses, &s->ses, err);
 

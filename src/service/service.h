@@ -201,6 +201,15 @@ struct sup_left_status { /* a node that was decommissioned */
     char note[128];
 };
 
+struct sup_join_status {
+    const char *phase; /* "new" "copy" "log" "check" "alone" "ready"; static */
+    char donor[256];   /* "" = none yet */
+    uint64_t records;  /* copied so far */
+    uint64_t set;      /* in the donor's set; 0 = not known yet */
+    uint64_t bytes;    /* of the copy, uncompressed */
+    int64_t began_ms;  /* SUP_NO_TIME when it is over */
+};
+
 struct sup_status {
     const char *node;
     const char *region;
@@ -235,7 +244,8 @@ struct sup_status {
         int64_t last_receive_ms;
         char last_error[160];
     } queue;
-    uint64_t records; /* estimate */
+    struct sup_join_status join; /* checks are "unknown" until it is "alone" or "ready" */
+    uint64_t records;            /* estimate */
     uint64_t quarantined;
     uint64_t disk_bytes;
     int64_t started_ms;

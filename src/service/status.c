@@ -1,6 +1,7 @@
 #include "service/status.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "service/internal.h"
 
 #include <stdarg.h>
@@ -35,10 +36,37 @@ static uint64_t count(struct sup_service *s, enum sup_cf cf)
     return n;
 }
 
+static bool join_status(struct sup_service *s, struct sup_status *out)
+{
+    struct sup_join_progress p = {.phase = SUP_JOIN_READY};
+    struct sup_join_status *j = &out->join;
+
+    if (s->replicator)
+        sup_replicator_join_progress(s->replicator, &p);
+    j->phase = sup_join_phase_name(p.phase);
+    j->records = p.records;
+    j->set = p.set;
+    j->bytes = p.bytes;
+    j->began_ms = p.phase == SUP_JOIN_READY ? SUP_NO_TIME : p.began_ms;
+    (void)sup_text_copy(j->donor, sizeof(j->donor), p.donor);
+    if (p.phase == SUP_JOIN_NEW)
+        sup_status_problem(out, "joining: looks for a peer that has the set");
+    else if (p.phase == SUP_JOIN_COPY)
+        sup_status_problem(out, "joining: %llu of %llu records copied%s%.64s",
+                           (unsigned long long)p.records, (unsigned long long)p.set,
+                           p.donor[0] ? " from " : "", p.donor);
+    else if (p.phase == SUP_JOIN_LOG || p.phase == SUP_JOIN_CHECK)
+        sup_status_problem(out, "joining: %s",
+                           p.phase == SUP_JOIN_LOG ? "the set is copied, pulls what came since"
+                                                   : "compares the set with a second peer");
+    return !s->replicator || sup_replicator_answers(s->replicator);
+}
+
 void sup_service_status(struct sup_service *s, struct sup_status *out)
 {
     struct sup_err err = {0};
     bool level = true;
+    bool answers;
 
     memset(out, 0, sizeof(*out));
     out->node = s->config->node;
@@ -51,6 +79,7 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     out->records = sup_store_estimate_keys(s->store, SUP_CF_RECORDS);
     out->disk_bytes = sup_store_disk_bytes(s->store);
     out->quarantined = count(s, SUP_CF_QUARANTINE);
+    answers = join_status(s, out);
     if (sup_writer_health(sup_apply_writer(s->apply), &err) != SUP_OK)
         sup_status_problem(out, "the store cannot be written: %s", err.msg);
     if (out->quarantined > 0)
@@ -70,6 +99,6 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     if (s->reconciler)
         level = sup_reconciler_status(s->reconciler, out) && level;
     out->healthy = out->n_problems == 0;
-    out->ready = err.code == SUP_OK;
+    out->ready = err.code == SUP_OK && answers;
     out->converged = level && out->outbox.pending == 0 && s->config->ses.mode == SUP_MODE_ENFORCE;
 }

@@ -357,6 +357,7 @@ static const struct sup_store_ops memory_ops = {
     .snapshot_free = memory_snapshot_free,
     .get = memory_get,
     .iter = memory_iter,
+    .scan = memory_iter,
     .estimate_keys = memory_estimate_keys,
     .disk_bytes = memory_disk_bytes,
     .checkpoint = memory_checkpoint,

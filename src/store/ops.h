@@ -19,6 +19,9 @@ struct sup_store_ops {
                struct sup_slice key, struct sup_buf *out, struct sup_err *err);
     struct sup_iter *(*iter)(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
                              struct sup_slice lower, struct sup_slice upper);
+    /* As iter; what it reads is not cached. */
+    struct sup_iter *(*scan)(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+                             struct sup_slice lower, struct sup_slice upper);
 
     uint64_t (*estimate_keys)(struct sup_store *s, enum sup_cf cf);
     uint64_t (*disk_bytes)(struct sup_store *s);

@@ -61,7 +61,13 @@ static int rocks_get(struct sup_store *s, const struct sup_snapshot *snap, enum 
 static struct sup_iter *rocks_iter(struct sup_store *s, const struct sup_snapshot *snap,
                                    enum sup_cf cf, struct sup_slice lower, struct sup_slice upper)
 {
-    return rocks_iter_new(rocks_of(s), snap, NULL, cf, lower, upper);
+    return rocks_iter_new(rocks_of(s), snap, NULL, cf, lower, upper, true);
+}
+
+static struct sup_iter *rocks_scan(struct sup_store *s, const struct sup_snapshot *snap,
+                                   enum sup_cf cf, struct sup_slice lower, struct sup_slice upper)
+{
+    return rocks_iter_new(rocks_of(s), snap, NULL, cf, lower, upper, false);
 }
 
 static uint64_t rocks_estimate_keys(struct sup_store *s, enum sup_cf cf)
@@ -164,6 +170,7 @@ static const struct sup_store_ops rocks_ops = {
     .snapshot_free = rocks_snapshot_free,
     .get = rocks_get,
     .iter = rocks_iter,
+    .scan = rocks_scan,
     .estimate_keys = rocks_estimate_keys,
     .disk_bytes = rocks_disk_bytes,
     .checkpoint = rocks_checkpoint,

@@ -65,7 +65,7 @@ int rocks_error_code(const char *text);
 /* rocks_iter.c: with a batch, the batch's writes are laid over the store's. */
 struct sup_iter *rocks_iter_new(struct rocks *r, const struct sup_snapshot *snap,
                                 rocksdb_writebatch_wi_t *batch, enum sup_cf cf,
-                                struct sup_slice lower, struct sup_slice upper);
+                                struct sup_slice lower, struct sup_slice upper, bool cache);
 
 /* rocks_txn.c */
 struct sup_txn *rocks_begin(struct sup_store *s);

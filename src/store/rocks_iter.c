@@ -79,7 +79,7 @@ static const struct sup_iter_ops iter_ops = {
 
 struct sup_iter *rocks_iter_new(struct rocks *r, const struct sup_snapshot *snap,
                                 rocksdb_writebatch_wi_t *batch, enum sup_cf cf,
-                                struct sup_slice lower, struct sup_slice upper)
+                                struct sup_slice lower, struct sup_slice upper, bool cache)
 {
     struct rocks_iter *it = calloc(1, sizeof(*it));
 
@@ -90,6 +90,7 @@ struct sup_iter *rocks_iter_new(struct rocks *r, const struct sup_snapshot *snap
         return NULL;
     }
     it->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(it->read, cache);
     if (snap != NULL)
         rocksdb_readoptions_set_snapshot(it->read, rocks_snapshot_of(snap)->snapshot);
     /* Lets RocksDB stop at the bound instead of reading over the deleted keys behind it. */

@@ -73,7 +73,7 @@ struct sup_iter *rocks_txn_iter(struct sup_txn *base, enum sup_cf cf, struct sup
 {
     struct rocks_txn *t = rocks_txn_of(base);
 
-    return rocks_iter_new(t->r, NULL, t->batch, cf, lower, upper);
+    return rocks_iter_new(t->r, NULL, t->batch, cf, lower, upper, true);
 }
 
 /* The batch keeps a stack of save points; only its top is used. */

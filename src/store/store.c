@@ -116,6 +116,16 @@ struct sup_iter *sup_iter_new(struct sup_store *s, const struct sup_snapshot *sn
     return it;
 }
 
+struct sup_iter *sup_iter_scan(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+                               struct sup_slice lower, struct sup_slice upper)
+{
+    struct sup_iter *it = s->ops->scan(s, snap, cf, lower, upper);
+
+    if (it != NULL)
+        it->ops->seek(it, it->lower);
+    return it;
+}
+
 /* The back end may know the upper bound too and stop there; it is checked here for all of them:
  * RocksDB's batch iterator applies it to the database's keys but not to the batch's. */
 bool sup_iter_valid(const struct sup_iter *it)

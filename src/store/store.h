@@ -86,6 +86,9 @@ struct sup_iter;
  * Positioned at the first key. Never NULL unless out of memory. */
 struct sup_iter *sup_iter_new(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
                               struct sup_slice lower, struct sup_slice upper);
+/* As sup_iter_new, for walking a whole family: leaves the cache to those who look something up. */
+struct sup_iter *sup_iter_scan(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+                               struct sup_slice lower, struct sup_slice upper);
 bool sup_iter_valid(const struct sup_iter *it);
 struct sup_slice sup_iter_key(const struct sup_iter *it);   /* valid until the next move */
 struct sup_slice sup_iter_value(const struct sup_iter *it); /* valid until the next move */
