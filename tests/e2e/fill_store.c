@@ -2,8 +2,8 @@
  *
  *   supsync-fill-store DATA_DIR NODE CLUSTER RECORDS [FIRST]
  *
- * Decisions as an operator's, every tenth cleared, every seventh with a complaint too, logged as this
- * node's own. Addresses are fillN@example.com, N from FIRST (0). */
+ * Decisions as an operator's, every tenth cleared, every seventh with a complaint too, logged as
+ * this node's own. Addresses are fillN@example.com, N from FIRST (0). */
 #include "base/log.h"
 #include "service/apply_txn.h"
 #include "service/sketch_keeper.h"
