@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "service/apply_txn.h"
