@@ -4,12 +4,14 @@
  *
  * The certificates carry the names a and b. Delay: from the moment a ruling is durable in a (and
  * its caller answered) until a's version vector is covered by what is durable in b; one at a time.
- * Then the throughput of a burst. One line of JSON. */
+ * Between two of them what none can do without: the sync of as many bytes to a file beside the
+ * stores. Then the throughput of a burst. One line of JSON. */
 #include "base/log.h"
 #include "common.h"
 #include "service/apply_txn.h"
 #include "service/internal.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 static void wait_level(struct sup_service *from, struct sup_service *to)
@@ -38,6 +40,29 @@ static void rule(struct sup_service *s, uint64_t i)
     r.address_len =
         (size_t)snprintf(address, sizeof(address), "user%llu@example.com", (unsigned long long)i);
     bench_must(sup_service_suppress(s, &r, &err), &err, "suppress");
+}
+
+/* Appends about what a decision takes in a write-ahead log, and syncs; nanoseconds. */
+static int64_t wal_sync(int fd)
+{
+    static const char entry[512];
+    int64_t begin = sup_mono_ns();
+
+    if (write(fd, entry, sizeof(entry)) != (ssize_t)sizeof(entry) || fdatasync(fd) != 0)
+        exit(EXIT_FAILURE);
+    return sup_mono_ns() - begin;
+}
+
+static int wal_open(const char *dir)
+{
+    char path[600];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/wal", dir);
+    fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0)
+        exit(EXIT_FAILURE);
+    return fd;
 }
 
 struct burst {
@@ -88,7 +113,9 @@ int main(int argc, char **argv)
     struct sup_service *b = NULL;
     struct sup_err err = {0};
     int64_t *delays;
+    int64_t *commits;
     int64_t *syncs;
+    int wal;
 
     if (argc < 7) {
         fprintf(stderr, "usage: bench_replication DIR CA CERT_A KEY_A CERT_B KEY_B [SAMPLES]\n");
@@ -110,18 +137,22 @@ int main(int argc, char **argv)
     bench_must(sup_service_start(&oa, &a, &err), &err, "start a");
     bench_must(sup_service_start(&ob, &b, &err), &err, "start b");
     delays = calloc(samples, sizeof(*delays));
+    commits = calloc(samples, sizeof(*commits));
     syncs = calloc(samples, sizeof(*syncs));
+    wal = wal_open(argv[1]);
     rule(a, 0);
     wait_level(a, b);
     for (size_t i = 0; i < samples; i++) {
         int64_t begin = sup_mono_ns();
         rule(a, i + 1);
-        syncs[i] = sup_mono_ns() - begin;
+        commits[i] = sup_mono_ns() - begin;
         begin = sup_mono_ns();
         wait_level(a, b);
         delays[i] = sup_mono_ns() - begin;
+        syncs[i] = wal_sync(wal);
     }
     qsort(delays, samples, sizeof(*delays), bench_cmp_i64);
+    qsort(commits, samples, sizeof(*commits), bench_cmp_i64);
     qsort(syncs, samples, sizeof(*syncs), bench_cmp_i64);
 
     struct burst burst = {.s = a};
@@ -131,15 +162,19 @@ int main(int argc, char **argv)
     wait_level(a, b);
     double burst_s = (double)(sup_mono_ns() - begin) / 1e9;
     printf("{\"bench\":\"replication\",\"samples\":%zu,\"delay_p50_us\":%.0f,\"delay_p99_us\":%.0f,"
+           "\"wal_sync_p50_us\":%.0f,\"wal_sync_p99_us\":%.0f,"
            "\"local_commit_p50_us\":%.0f,\"local_commit_p99_us\":%.0f,\"burst_per_s\":%.0f}\n",
            samples, (double)delays[samples / 2] / 1e3, (double)delays[samples * 99 / 100] / 1e3,
            (double)syncs[samples / 2] / 1e3, (double)syncs[samples * 99 / 100] / 1e3,
+           (double)commits[samples / 2] / 1e3, (double)commits[samples * 99 / 100] / 1e3,
            (double)burst.n / burst_s);
     sup_service_stop(a);
     sup_service_stop(b);
     sup_service_free(a);
     sup_service_free(b);
     free(delays);
+    free(commits);
     free(syncs);
+    (void)close(wal);
     return 0;
 }

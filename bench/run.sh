@@ -42,6 +42,12 @@ run "$SUPSYNC_BIN/bench_repair" "$repaired"
 mkdir "$work/mesh"
 run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
     "$work/b.pem" "$work/b.key"
+mkdir "$work/partition"
+run "$SUPSYNC_BIN/bench_partition" "$work/partition" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
+    "$work/b.pem" "$work/b.key"
+if ! run /usr/bin/python3 bench/link.py; then
+    echo '… skipped: bench/link.py needs root, /dev/net/tun and network namespaces' >&2
+fi
 run /usr/bin/python3 bench/sqs.py "$events"
 run "$SUPSYNC_BIN/bench_list_parse"
 run /usr/bin/python3 bench/reconcile.py "$records"
@@ -58,7 +64,9 @@ jq -rs '
     [["check in process / RocksDB get alone, unknown address", $b.lookup.check_miss_per_s / $b.lookup.rocksdb_get_miss_per_s],
      ["check in process / RocksDB get alone, known address", $b.lookup.check_hit_per_s / $b.lookup.rocksdb_get_hit_per_s],
      ["read and classify / simdjson alone", $b.parse.read_classify_per_s / $b.parse.simdjson_per_s],
-     ["replication delay p99 / (stream round trip + commit, p99)", $b.replication.delay_p99_us / ($b.stream_echo.rtt_128_p99_us + $b.replication.local_commit_p99_us)],
+     ["replication delay p99 / (stream round trip + WAL sync, p99)", $b.replication.delay_p99_us / ($b.stream_echo.rtt_128_p99_us + $b.replication.wal_sync_p99_us)],
+     ["healing a partition: bytes on the wire / the new decisions, uncompressed", $b.partition.bytes / $b.partition.lower_bound_bytes],
+     ["replication delay over 150 ms, p99 / (one way + 50 ms)", (if $b.link then $b.link.delay_p99_ms / $b.link.allowed_p99_ms else 0 end)],
      ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s],
      ["CPU of scan and plan / JSON parse alone, per entry", $b.scan.cpu_us_per_entry / $b.list_parse.json_us_per_entry]]
     | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do
