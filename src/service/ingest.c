@@ -303,7 +303,7 @@ static void lane_init(struct sup_ingest *g, struct sup_lane *l, const struct sup
     sup_cond_init(&l->freed);
     sup_cond_init(&l->back);
     sup_rng_seed(&l->rng, sup_random_u64());
-    l->n = (q->in_hand + SUP_SQS_BATCH_MAX - 1) / SUP_SQS_BATCH_MAX;
+    l->n = q->in_hand > SUP_SQS_BATCH_MAX ? q->in_hand / SUP_SQS_BATCH_MAX : 1;
     l->hands = calloc(l->n, sizeof(*l->hands));
 }
 
