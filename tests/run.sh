@@ -12,6 +12,7 @@
 #   e2e                whole programs: with ASan and with TSan
 #   speed              measure or need speed: release only
 #   slow               minutes each: release only, unless --long
+#   long               the longest forms, an hour in all: release only, with --long
 #   checks, tidy       look at the sources: once, with the release build; tidy with --long
 # Each part's full output is kept in build/PRESET/run.log.
 set -euo pipefail
@@ -20,13 +21,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 quick=0
 slow='|slow'
 tidy=''
+longer=''
 long=''
 case ${1:-} in
 '') ;;
 --quick) quick=1 ;;
---long) slow='' tidy='|tidy' long=1 ;;
+--long) slow='' tidy='|tidy' longer='|long' long=1 ;;
 *)
-    sed -n '2,16s/^# \{0,1\}//p' tests/run.sh
+    sed -n '2,17s/^# \{0,1\}//p' tests/run.sh
     exit 2
     ;;
 esac
@@ -94,12 +96,12 @@ part() {
 
 threaded='layer-(base|store|mesh|aws|service|http|agent)'
 if [ "$quick" -eq 1 ]; then
-    part release -LE '^tidy$'
+    part release -LE '^(tidy|long)$'
 else
     [ -z "$long" ] || export SUPSYNC_LONG=1 # scenarios in full size, here only
-    part release -L "^(checks|speed|slow$tidy)\$"
+    part release -L "^(checks|speed|slow$tidy$longer)\$"
     unset SUPSYNC_LONG
-    part asan -LE "^(checks|tidy|speed$slow)\$"
+    part asan -LE "^(checks|tidy|speed|long$slow)\$"
     part tsan -L "^($threaded|e2e)\$" -LE "^(speed$slow)\$"
 fi
 
