@@ -32,12 +32,13 @@ static void answer(void *arg, const struct sup_event_job *job)
     struct sup_httpd_req *req = arg;
     const struct sup_event_tally *t = sup_event_job_tally(job);
     size_t n = sup_event_job_documents(job);
-    json_t *outcomes = json_array();
+    json_t *outcomes = sup_httpd_req_param(req, "outcomes") == NULL ? json_array() : NULL;
     json_t *refused = json_array();
 
     for (size_t i = 0; i < n; i++) {
         struct sup_event_document d = sup_event_job_document(job, i);
-        json_array_append_new(outcomes, json_string(sup_event_outcome_name(d.outcome)));
+        if (outcomes != NULL)
+            json_array_append_new(outcomes, json_string(sup_event_outcome_name(d.outcome)));
         if (d.outcome != SUP_OUTCOME_REFUSED)
             continue;
         /* s? gives null for what is not UTF-8. */
@@ -55,11 +56,18 @@ static void answer(void *arg, const struct sup_event_job *job)
 
 void sup_route_events(struct sup_httpd_req *req)
 {
-    static const char *const no_params[] = {NULL};
+    static const char *const params[] = {"outcomes", NULL};
+    const struct sup_httpd_param *outcomes;
     struct sup_err err = {0};
 
-    if (!sup_httpd_req_only(req, no_params))
+    if (!sup_httpd_req_only(req, params))
         return;
+    outcomes = sup_httpd_req_param(req, "outcomes");
+    if (outcomes != NULL && strcmp(outcomes->value, "no") != 0) {
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
+                          "outcomes: only \"no\", for who does not want one a document");
+        return;
+    }
     if (req->body.n == 0) {
         sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
                           "the body is empty: send JSON documents in a row");
