@@ -13,6 +13,16 @@ static void put_field(struct sup_cli *cli, const char *name, const json_t *objec
     putchar('\n');
 }
 
+/* Two nodes decided without knowing of each other: who won, and by what rule. */
+static void put_overruled(struct sup_cli *cli, const json_t *o)
+{
+    if (o == NULL)
+        return;
+    sup_cli_put(cli, SUP_YELLOW, 0, "      overruled unseen");
+    printf(" by the decision of %s at %s (later in: %s)\n", sup_cli_text(o, "origin", "?"),
+           sup_cli_text(o, "time", "?"), sup_cli_text(o, "by", "?"));
+}
+
 static void put_decision(struct sup_cli *cli, const json_t *d)
 {
     static const char *const evidence[][2] = {
@@ -31,6 +41,7 @@ static void put_decision(struct sup_cli *cli, const json_t *d)
     put_field(cli, "by", d, "actor");
     put_field(cli, "note", d, "note");
     put_field(cli, "expires", d, "expires");
+    put_overruled(cli, json_object_get(d, "overruled_unseen"));
     for (size_t i = 0; i < sizeof(evidence) / sizeof(evidence[0]); i++)
         put_field(cli, evidence[i][0], json_object_get(d, "evidence"), evidence[i][1]);
 }

@@ -35,8 +35,7 @@ struct sup_hello {
     uint64_t drift_limit_ms;
     uint64_t key_check;
     int64_t wall_ms;
-    uint64_t epoch;   /* of the configuration */
-    uint64_t members; /* stands for the members' names in it; 0 = not said */
+    uint64_t epoch, members; /* of the configuration; what stands for its members, 0 = not said */
     struct sup_vv vv;
     enum sup_standing standing;
 };

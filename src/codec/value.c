@@ -80,8 +80,34 @@ void sup_decision_encode(const struct sup_decision *d, struct sup_buf *out)
     msg.expires_ms = d->expires_ms < 0 ? 1 : d->expires_ms;
     if (protobuf_c_message_get_packed_size(&ev.base) > 0)
         msg.evidence = &ev;
+    if (d->prior.present) {
+        msg.prior_time = d->prior.time;
+        msg.prior_origin = d->prior.origin;
+        msg.prior_state = (uint32_t)d->prior.state;
+    }
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
+}
+
+/* Messages that stand behind each other are one message with the fields of both. */
+void sup_decision_add_prior(const struct sup_prior *p, struct sup_buf *out)
+{
+    Supsync__Store__Decision msg = SUPSYNC__STORE__DECISION__INIT;
+
+    msg.prior_time = p->time;
+    msg.prior_origin = p->origin;
+    msg.prior_state = (uint32_t)p->state;
+    sup_pb_pack(&msg.base, out);
+}
+
+static struct sup_prior prior_of(const Supsync__Store__Decision *msg)
+{
+    /* A newer program's state is taken for the larger one. */
+    return (struct sup_prior){.present = msg->prior_origin != 0,
+                              .state =
+                                  msg->prior_state == SUP_CLEARED ? SUP_CLEARED : SUP_SUPPRESSED,
+                              .time = msg->prior_time,
+                              .origin = msg->prior_origin};
 }
 
 static bool evidence_valid(const Supsync__Store__Evidence *e)
@@ -152,6 +178,7 @@ int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_de
         .actor = text_slice(msg->actor, SUP_ACTOR_MAX),
         .note = text_slice(msg->note, SUP_NOTE_MAX),
         .expires_ms = msg->expires_ms,
+        .prior = prior_of(msg),
     };
     if (msg->evidence) {
         const Supsync__Store__Evidence *e = msg->evidence;
@@ -184,6 +211,7 @@ int sup_register_decode(struct sup_slice bytes, struct sup_register *out, enum s
             .time = msg->time,
             .origin = msg->origin,
             .expires_ms = msg->expires_ms,
+            .prior = prior_of(msg),
             .encoded = bytes,
         };
         if (cls)

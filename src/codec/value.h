@@ -28,6 +28,8 @@ void sup_mem_free(struct sup_mem *m);  /* NULL is fine */
 /* Texts over their maximum (model/decision.h) are cut at a character boundary, when encoded and
  * when decoded; the encoder replaces invalid UTF-8, decoders refuse it. */
 void sup_decision_encode(const struct sup_decision *d, struct sup_buf *out);
+/* Appends p, which is present, to a decision that was encoded without. */
+void sup_decision_add_prior(const struct sup_prior *p, struct sup_buf *out);
 int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_decision *out,
                         struct sup_err *err);
 /* Only what the merge needs; out->encoded is bytes. *cls may be NULL. */
@@ -99,32 +101,5 @@ struct sup_outbox_entry {
 void sup_outbox_entry_encode(const struct sup_outbox_entry *e, struct sup_buf *out);
 int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out,
                             struct sup_err *err);
-
-#define SUP_PEER_URL_MAX     320
-#define SUP_PEER_NOTE_MAX    256
-#define SUP_PEER_RULINGS_MAX 16
-/* A person's word on whether a node is a member. */
-struct sup_peer_ruling {
-    int64_t time_ms;
-    bool decommission; /* false: it was taken back */
-    char actor[SUP_ACTOR_MAX + 1];
-    char note[SUP_PEER_NOTE_MAX + 1];
-};
-struct sup_peer_state {
-    char name[256];
-    char url[SUP_PEER_URL_MAX + 1];
-    struct sup_peer_ruling rulings[SUP_PEER_RULINGS_MAX]; /* oldest first; the last one counts */
-    size_t n_rulings;
-    uint64_t node_id;
-    uint64_t incarnation;
-    int64_t last_contact_ms;
-    struct sup_vv acked;
-};
-bool sup_peer_state_decommissioned(const struct sup_peer_state *p);
-/* Behind the others; when there is no room the oldest goes. Texts are cut. */
-void sup_peer_state_rule(struct sup_peer_state *p, int64_t time_ms, bool decommission,
-                         const char *actor, const char *note);
-void sup_peer_state_encode(const struct sup_peer_state *p, struct sup_buf *out);
-int sup_peer_state_decode(struct sup_slice bytes, struct sup_peer_state *out, struct sup_err *err);
 
 #endif

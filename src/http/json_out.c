@@ -160,7 +160,7 @@ static json_t *count(uint64_t v)
 
 static json_t *shown_decision(const struct sup_shown_decision *d)
 {
-    return json_pack(
+    json_t *o = json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o}}", "class",
         sup_class_name(d->cls), "state", d->state == SUP_SUPPRESSED ? "suppressed" : "cleared",
         "cause", sup_cause_name(d->cause), "time", wall_time(sup_hlc_ms(d->time)), "origin",
@@ -169,6 +169,13 @@ static json_t *shown_decision(const struct sup_shown_decision *d)
         text(d->feedback_id), "message_id", text(d->message_id), "sub_type", text(d->sub_type),
         "status", text(d->status), "diagnostic", text(d->diagnostic), "spelling",
         text(d->spelling));
+
+    if (d->overruled_time != 0)
+        json_object_set_new(o, "overruled_unseen",
+                            json_pack("{s:o, s:o, s:o}", "time",
+                                      wall_time(sup_hlc_ms(d->overruled_time)), "origin",
+                                      text(d->overruled_origin), "by", text(d->overruled_by)));
+    return o;
 }
 
 static json_t *decisions(const struct sup_shown_decision *d, size_t n)

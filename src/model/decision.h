@@ -50,6 +50,15 @@ struct sup_evidence {
     struct sup_slice spelling;    /* the address as the event wrote it */
 };
 
+/* The decision that a register held when its node made the next one: the largest that it had seen.
+ * So whatever is larger than that was not seen, and what is not is known to be overruled. */
+struct sup_prior {
+    bool present;
+    enum sup_state state;
+    sup_hlc_time time;
+    uint64_t origin;
+};
+
 /* The value of a register. Texts are slices into memory that somebody else owns: what made the
  * decision says who (for a decoded one, its struct sup_decision_mem in codec/value.h). */
 struct sup_decision {
@@ -62,6 +71,7 @@ struct sup_decision {
     struct sup_slice note;
     int64_t expires_ms; /* wall time when a suppression ends by itself; 0 = never */
     struct sup_evidence evidence;
+    struct sup_prior prior;
 };
 
 /* What the merge needs of a decision, and its encoded bytes, which travel and are stored verbatim:
@@ -72,6 +82,7 @@ struct sup_register {
     sup_hlc_time time;
     uint64_t origin;
     int64_t expires_ms;
+    struct sup_prior prior;
     struct sup_slice encoded; /* owned by whoever decoded or encoded it */
 };
 

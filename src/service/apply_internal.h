@@ -62,6 +62,11 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
                     enum sup_class cls, const struct sup_register *reg,
                     const struct sup_proposal *p, struct sup_applied *out, struct sup_err *err);
 
+/* Puts a decision that arrived into the audit trail, marks what it overruled unseen, or by what it
+ * was (apply_audit.c). before: the register until then. */
+int sup_apply_audit(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
+                    enum sup_class cls, enum sup_merge merge, const struct sup_register *before,
+                    const struct sup_register *arrival, struct sup_err *err);
 /* Parts of the merge, for apply_join.c. */
 void sup_apply_put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
                          const struct sup_register *reg);

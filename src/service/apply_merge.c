@@ -131,8 +131,9 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     out->before = sup_registers_effective(&record.registers, a->batch_ms, NULL);
     out->merge = sup_register_merge(current, reg);
     out->after = sup_registers_effective(&record.registers, a->batch_ms, NULL);
-    if (out->merge != SUP_MERGE_EQUAL)
-        sup_apply_put_audit(t, key, cls, reg);
+    rc = sup_apply_audit(a, t, key, cls, out->merge, &before.r[cls - 1], reg, err);
+    if (rc != SUP_OK)
+        return rc;
     if (out->merge == SUP_MERGE_REPLACED)
         log_overwrite(key, cls, &before.r[cls - 1], reg);
     if (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED) {
@@ -170,22 +171,60 @@ static int dedup(struct sup_apply *a, struct sup_txn *t, struct sup_slice identi
     return SUP_OK;
 }
 
-static int suppressed_in(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
-                         enum sup_class cls, bool *yes, struct sup_err *err)
+/* The register as it is; its encoded bytes are in a->mem. */
+static int current(struct sup_apply *a, struct sup_txn *t, struct sup_slice key, enum sup_class cls,
+                   struct sup_register *out, struct sup_err *err)
 {
     struct sup_record record;
     int rc;
 
+    *out = (struct sup_register){.present = false};
     sup_mem_reset(a->mem);
     rc = sup_apply_record(a, t, key, a->mem, &record, err);
-    *yes = rc == SUP_OK && record.registers.r[cls - 1].present &&
-           record.registers.r[cls - 1].state == SUP_SUPPRESSED;
+    if (rc == SUP_OK)
+        *out = record.registers.r[cls - 1];
     return rc == SUP_ENOTFOUND ? SUP_OK : rc;
 }
 
-/* Gives *encoded and its decoded head; moves the clock. */
-static int encode_own(struct sup_apply *a, const struct sup_proposal *p, struct sup_slice *encoded,
-                      struct sup_register *reg, enum sup_class *cls, struct sup_err *err)
+static struct sup_prior prior_of(const struct sup_register *r)
+{
+    return (struct sup_prior){
+        .present = r->present, .state = r->state, .time = r->time, .origin = r->origin};
+}
+
+/* Is what stands there this very decision, made earlier of the same event? Then it also says what
+ * its maker had seen, which comes last. */
+static bool repeats(const struct sup_register *now, const struct sup_register *reg)
+{
+    return now->present && now->time == reg->time && now->state == reg->state &&
+           now->origin == reg->origin && now->encoded.n > reg->encoded.n &&
+           memcmp(now->encoded.p, reg->encoded.p, reg->encoded.n) == 0;
+}
+
+/* An event's decision was made before the register could be looked at: what stands there is added
+ * to it. */
+static int finish_event(struct sup_apply *a, const struct sup_register *now,
+                        struct sup_register *reg, struct sup_err *err)
+{
+    struct sup_prior prior = prior_of(now);
+
+    if (!now->present || reg->prior.present || sup_slice_eq(now->encoded, reg->encoded))
+        return SUP_OK;
+    sup_buf_reset(&a->encoded);
+    sup_buf_add_slice(&a->encoded, repeats(now, reg) ? now->encoded : reg->encoded);
+    if (!repeats(now, reg))
+        sup_decision_add_prior(&prior, &a->encoded);
+    if (a->encoded.failed)
+        return sup_err_set(err, a->encoded.failed, "decision is too large");
+    if (a->encoded.n > SUP_DECISION_MAX)
+        return SUP_OK; /* it goes without */
+    return sup_register_decode(sup_buf_slice(&a->encoded), reg, NULL, err);
+}
+
+/* Gives the decision in its register's form, and the register as it is; moves the clock. */
+static int encode_own(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
+                      struct sup_register *now, struct sup_register *reg, enum sup_class *cls,
+                      struct sup_err *err)
 {
     struct sup_decision d = p->d;
     int rc;
@@ -194,20 +233,24 @@ static int encode_own(struct sup_apply *a, const struct sup_proposal *p, struct 
         /* An event's own time moves the clock too, so that a ruling made in the same millisecond as
          * the event it overrules is later than it. Without a limit: it is no later than our own
          * wall clock was when the event was read, even if that was set back since. */
-        *encoded = p->encoded;
-        rc = sup_register_decode(*encoded, reg, cls, err);
+        rc = sup_register_decode(p->encoded, reg, cls, err);
+        if (rc == SUP_OK)
+            rc = current(a, t, p->key, *cls, now, err);
         if (rc == SUP_OK)
             (void)sup_hlc_merge(&a->now.hlc, reg->time, sup_hlc_ms(reg->time), 0);
-        return rc;
+        return rc == SUP_OK ? finish_event(a, now, reg, err) : rc;
     }
+    rc = current(a, t, p->key, d.cls, now, err);
+    if (rc != SUP_OK)
+        return rc;
     d.time = sup_hlc_now(&a->now.hlc, a->batch_ms);
     d.origin = a->node_id;
+    d.prior = prior_of(now);
     sup_buf_reset(&a->encoded);
     sup_decision_encode(&d, &a->encoded);
     if (a->encoded.failed)
         return sup_err_set(err, a->encoded.failed, "decision is too large");
-    *encoded = sup_buf_slice(&a->encoded);
-    return sup_register_decode(*encoded, reg, cls, err);
+    return sup_register_decode(sup_buf_slice(&a->encoded), reg, cls, err);
 }
 
 int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
@@ -215,7 +258,7 @@ int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_pr
 {
     enum sup_class cls = SUP_CLASS_BOUNCE;
     struct sup_register reg = {0};
-    struct sup_slice encoded = {NULL, 0};
+    struct sup_register now = {0};
     int rc;
 
     *out = (struct sup_applied){0};
@@ -224,18 +267,16 @@ int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_pr
         if (rc != SUP_OK || out->duplicate)
             return rc;
     }
-    rc = encode_own(a, p, &encoded, &reg, &cls, err);
+    rc = encode_own(a, t, p, &now, &reg, &cls, err);
     if (rc == SUP_OK && p->reversal) {
-        bool yes = false;
-        rc = suppressed_in(a, t, p->key, cls, &yes, err);
-        out->skipped = !yes;
-        if (rc == SUP_OK && out->skipped)
+        out->skipped = !now.present || now.state != SUP_SUPPRESSED;
+        if (out->skipped)
             return SUP_OK;
     }
     if (rc == SUP_OK)
         rc = sup_apply_merge(a, t, p->key, cls, &reg, p, out, err);
     if (rc == SUP_OK && (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED))
-        rc = sup_apply_log_own(a, t, p->key, cls, encoded, err);
+        rc = sup_apply_log_own(a, t, p->key, cls, reg.encoded, err);
     return rc;
 }
 

@@ -1,7 +1,7 @@
 /* Questions about one address: check and show. */
 #include "base/array.h"
 #include "base/clock.h"
-#include "codec/keys.h"
+#include "codec/audit.h"
 #include "service/internal.h"
 
 #include <stdio.h>
@@ -95,22 +95,27 @@ int sup_service_check(struct sup_service *s, const char *address, size_t n, stru
     return rc;
 }
 
+static const char *origin_name(struct sup_service *s, uint64_t origin, struct sup_text_pool *pool)
+{
+    const char *name = s->replicator ? sup_replicator_node_name(s->replicator, origin) : NULL;
+    char hex[24];
+
+    if (!name && origin == sup_apply_node_id(s->apply))
+        name = s->config->node;
+    snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)origin);
+    return name ? name : sup_text_pool_add(pool, sup_slice_str(hex));
+}
+
 void sup_show_decision(struct sup_service *s, const struct sup_decision *d,
                        struct sup_text_pool *pool, struct sup_shown_decision *out)
 {
-    const char *name = s->replicator ? sup_replicator_node_name(s->replicator, d->origin) : NULL;
-    char hex[24];
-
-    if (!name && d->origin == sup_apply_node_id(s->apply))
-        name = s->config->node;
-    snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)d->origin);
     *out = (struct sup_shown_decision){
         .cls = d->cls,
         .state = d->state,
         .cause = d->cause,
         .time = d->time,
         .origin = d->origin,
-        .origin_name = name ? name : sup_text_pool_add(pool, sup_slice_str(hex)),
+        .origin_name = origin_name(s, d->origin, pool),
         .actor = sup_text_pool_add(pool, d->actor),
         .note = sup_text_pool_add(pool, d->note),
         .expires_ms = d->expires_ms,
@@ -121,6 +126,8 @@ void sup_show_decision(struct sup_service *s, const struct sup_decision *d,
         .status = sup_text_pool_add(pool, d->evidence.status),
         .diagnostic = sup_text_pool_add(pool, d->evidence.diagnostic),
         .spelling = sup_text_pool_add(pool, d->evidence.spelling),
+        .overruled_origin = "",
+        .overruled_by = "",
     };
 }
 
@@ -190,6 +197,23 @@ static int add_history(struct sup_service *s, struct sup_slice value, struct sup
     return rc;
 }
 
+/* A mark stands behind its decision. */
+static int add_mark(struct sup_service *s, struct sup_slice value, struct sup_shown *out,
+                    struct sup_err *err)
+{
+    struct shown_mem *m = out->mem;
+    struct sup_overruled o;
+    int rc = sup_overruled_decode(value, &o, err);
+
+    if (rc == SUP_OK && out->n_history > 0) {
+        struct sup_shown_decision *d = &m->history[out->n_history - 1];
+        d->overruled_time = o.time;
+        d->overruled_origin = origin_name(s, o.origin, m->pool);
+        d->overruled_by = sup_overruled_by_name(o.by);
+    }
+    return rc;
+}
+
 static int show_history(struct sup_service *s, const struct sup_snapshot *snap, struct sup_mem *mem,
                         struct sup_shown *out, struct sup_err *err)
 {
@@ -206,7 +230,9 @@ static int show_history(struct sup_service *s, const struct sup_snapshot *snap, 
     if (!it)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     for (; rc == SUP_OK && sup_iter_valid(it); sup_iter_next(it))
-        rc = add_history(s, sup_iter_value(it), mem, out, err);
+        rc = sup_key_audit_is_mark(sup_iter_key(it))
+                 ? add_mark(s, sup_iter_value(it), out, err)
+                 : add_history(s, sup_iter_value(it), mem, out, err);
     if (rc == SUP_OK)
         rc = sup_iter_status(it, err);
     sup_iter_free(it);

@@ -2,7 +2,7 @@
 #define SUP_SERVICE_REPLICATE_PEER_H
 
 #include "base/thread.h"
-#include "codec/value.h"
+#include "codec/peer_state.h"
 #include "core/replica.h"
 #include "mesh/server.h"
 #include "service/replicate.h"

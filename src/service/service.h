@@ -76,6 +76,11 @@ struct sup_shown_decision {
     const char *status;
     const char *diagnostic;
     const char *spelling;
+    /* By which decision it was overruled although neither node had seen the other's; time 0: not
+     * so. Of the history only. */
+    sup_hlc_time overruled_time;
+    const char *overruled_origin; /* node name when known, else 16 hex digits; "" */
+    const char *overruled_by;     /* "time" "state" "origin" "bytes"; "" */
 };
 
 /* What a Region's SES list holds as far as this node knows (its own Region only). */

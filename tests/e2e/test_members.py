@@ -175,5 +175,37 @@ class Members(harness.TestCase):
         self.assertGreater(peer["bytes_out"], 0)
 
 
+    def test_two_nodes_that_decide_apart_leave_a_trail_of_both_sides(self):
+        eu, us = self.mesh(THREE[:2])
+        for agent in (eu, us):
+            agent.start()
+        harness.wait_for(lambda: self.connected(eu, us.node) and self.connected(us, eu.node), "the mesh")
+        self.suppress(eu, "seen@example.com")
+        harness.wait_for(lambda: us.verdict("seen@example.com") == "block", "the first decision")
+        # Known to whoever overrules it: nothing to tell.
+        self.assertEqual(us.cli("clear", "seen@example.com", "--note", "knowingly").returncode, 0)
+        us.stop()
+        self.suppress(eu, "apart@example.com")
+        eu.stop()
+        us.start()
+        run = us.cli("suppress", "apart@example.com", "--reason", "manual", "--note", "the other side")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        eu.start()
+        for agent in (eu, us):
+            harness.wait_for(
+                lambda a=agent: sum("overruled_unseen" in d for d in a.show("apart@example.com")["history"]) == 1,
+                "the mark at " + agent.node)
+            loser, winner = agent.show("apart@example.com")["history"]
+            self.assertEqual((loser["origin"], winner["origin"]), (eu.node, us.node))
+            self.assertEqual(winner["note"], "the other side")
+            self.assertEqual(
+                loser["overruled_unseen"], {"time": winner["time"], "origin": us.node, "by": "time"})
+            history = agent.show("seen@example.com")["history"]
+            self.assertGreaterEqual(len(history), 2)
+            self.assertFalse([d for d in history if "overruled_unseen" in d])
+        self.assertIn("overruled unseen by the decision of us-east-1", eu.cli("show", "apart@example.com").stdout)
+        self.assertGreaterEqual(self.metric(eu, "supsync_concurrent_overwrites_total"), 1)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "base/utf8.h"
+#include "codec/peer_state.h"
 #include "codec/value.h"
 
 #include <string.h>

@@ -79,7 +79,7 @@ static int run_decide(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
     bool wins = out.merge == SUP_MERGE_INSERTED || out.merge == SUP_MERGE_REPLACED;
 
     j->won = rc == SUP_OK && wins;
-    if (rc != SUP_OK || j->proposal.encoded.n > 0)
+    if (rc != SUP_OK || (!wins && j->proposal.encoded.n > 0))
         return rc;
     if (!wins) {
         sim_fail(s, "a ruling lost at its own node %s", j->node->name);

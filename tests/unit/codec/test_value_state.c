@@ -3,7 +3,9 @@
 
 #include "base/array.h"
 #include "base/utf8.h"
+#include "codec/audit.h"
 #include "codec/pb_arena.h"
+#include "codec/peer_state.h"
 #include "codec/value.h"
 #include "store.pb-c.h"
 
@@ -256,6 +258,9 @@ static void peer_states(void **state)
             assert_int_equal(
                 sup_vv_raise(&in->acked, sup_rng_u64(&r), 1 + (property_edge_u64(&r) >> 1)),
                 SUP_OK);
+        memset(in->url, 'u', sup_rng_below(&r, sizeof(in->url)));
+        for (size_t i = sup_rng_below(&r, 2 * SUP_PEER_RULINGS_MAX); i > 0; i--)
+            sup_peer_state_rule(in, (int64_t)i, i % 2 == 1, "an actor", i % 3 ? "a note" : "");
         sup_buf_reset(&b);
         sup_peer_state_encode(in, &b);
         assert_int_equal(sup_peer_state_decode(sup_buf_slice(&b), out, NULL), SUP_OK);
@@ -263,10 +268,85 @@ static void peer_states(void **state)
         assert_true(in->node_id == out->node_id && in->incarnation == out->incarnation);
         assert_true(in->last_contact_ms == out->last_contact_ms && in->acked.n == out->acked.n);
         assert_memory_equal(in->acked.e, out->acked.e, n * sizeof(in->acked.e[0]));
+        assert_string_equal(in->url, out->url);
+        assert_int_equal(in->n_rulings, out->n_rulings);
+        for (size_t i = 0; i < in->n_rulings; i++) {
+            assert_true(in->rulings[i].time_ms == out->rulings[i].time_ms);
+            assert_true(in->rulings[i].decommission == out->rulings[i].decommission);
+            assert_string_equal(in->rulings[i].actor, out->rulings[i].actor);
+            assert_string_equal(in->rulings[i].note, out->rulings[i].note);
+        }
+        /* The last ruling, the first by number, decommissions; without one nobody did. */
+        assert_true(sup_peer_state_decommissioned(out) == (in->n_rulings > 0));
     }
     sup_buf_fini(&b);
     free(in);
     free(out);
+}
+
+static void marks_of_overruled_decisions(void **state)
+{
+    struct sup_rng r = property_rng(__func__);
+    struct sup_buf b;
+
+    (void)state;
+    sup_buf_init(&b, 4096);
+    for (size_t c = property_cases(500); c > 0; c--) {
+        struct sup_overruled in = {
+            .time = property_edge_u64(&r),
+            .origin = property_edge_u64(&r),
+            .state = property_chance(&r, 50) ? SUP_SUPPRESSED : SUP_CLEARED,
+            .by = (enum sup_overruled_by)(1 + sup_rng_below(&r, SUP_OVERRULED_BY_BYTES))};
+        struct sup_overruled out;
+        sup_buf_reset(&b);
+        sup_overruled_encode(&in, &b);
+        assert_int_equal(sup_overruled_decode(sup_buf_slice(&b), &out, NULL), SUP_OK);
+        assert_true(in.time == out.time && in.origin == out.origin && in.state == out.state);
+        assert_int_equal(in.by, out.by);
+        assert_true(sup_overruled_by_name(out.by)[0] != '\0');
+    }
+    sup_buf_reset(&b);
+    sup_buf_add(&b, "\x08\xff", 2);
+    {
+        struct sup_overruled out;
+        assert_int_equal(sup_overruled_decode(sup_buf_slice(&b), &out, NULL), SUP_ECORRUPT);
+    }
+    assert_string_equal(sup_overruled_by_name((enum sup_overruled_by)99), "");
+    sup_buf_fini(&b);
+}
+
+/* What a decision had seen is the same whether it was encoded with it or added later. */
+static void priors_of_decisions(void **state)
+{
+    struct sup_rng r = property_rng(__func__);
+    struct sup_buf with;
+    struct sup_buf later;
+
+    (void)state;
+    sup_buf_init(&with, SUP_DECISION_MAX);
+    sup_buf_init(&later, SUP_DECISION_MAX);
+    for (size_t c = property_cases(500); c > 0; c--) {
+        struct sup_decision d = {.cls = SUP_CLASS_MANUAL, .time = 5, .origin = 7};
+        struct sup_register reg;
+        sup_buf_reset(&with);
+        sup_buf_reset(&later);
+        sup_decision_encode(&d, &later);
+        assert_int_equal(sup_register_decode(sup_buf_slice(&later), &reg, NULL, NULL), SUP_OK);
+        assert_false(reg.prior.present);
+        d.prior =
+            (struct sup_prior){.present = true,
+                               .state = property_chance(&r, 50) ? SUP_SUPPRESSED : SUP_CLEARED,
+                               .time = property_edge_u64(&r),
+                               .origin = property_edge_u64(&r) | 1};
+        sup_decision_add_prior(&d.prior, &later);
+        sup_decision_encode(&d, &with);
+        assert_true(sup_slice_eq(sup_buf_slice(&with), sup_buf_slice(&later)));
+        assert_int_equal(sup_register_decode(sup_buf_slice(&with), &reg, NULL, NULL), SUP_OK);
+        assert_true(reg.prior.present && reg.prior.time == d.prior.time &&
+                    reg.prior.origin == d.prior.origin && reg.prior.state == d.prior.state);
+    }
+    sup_buf_fini(&with);
+    sup_buf_fini(&later);
 }
 
 static void peer_states_refused(void **state)
@@ -380,6 +460,8 @@ int main(void)
         cmocka_unit_test(outbox_entries),
         cmocka_unit_test(outbox_text_of_a_longer_program_is_cut),
         cmocka_unit_test(peer_states),
+        cmocka_unit_test(marks_of_overruled_decisions),
+        cmocka_unit_test(priors_of_decisions),
         cmocka_unit_test(peer_states_refused),
         cmocka_unit_test(damaged_values_stay_in_range),
     };

@@ -721,6 +721,102 @@ static void without_peers_the_log_is_kept(void **state)
     sup_replica_free(w->r);
 }
 
+/* --- members --- */
+
+static void past_the_cap_in_bytes_the_older_half_goes(void **state)
+{
+    struct world *w = world_new(1, 0);
+
+    (void)state;
+    sup_replica_set_log_max_bytes(w->r, 1000);
+    w->self.vv = vv_of(X, 12, Y, 0);
+    w->self.log_bytes = 1000;
+    tick(w, 1000);
+    assert_false(says(w, SUP_ACT_TRIM));
+    w->self.log_bytes = 1001;
+    tick(w, 1000);
+    assert_int_equal(sup_vv_get(&w->out->trim, X), 6);
+    assert_true(says(w, SUP_ACT_ALARM));
+    sup_replica_free(w->r);
+}
+
+static void a_retired_peer_holds_nothing_back(void **state)
+{
+    struct world *w = world_new(2, 0);
+    struct sup_replica_peer_view view;
+
+    (void)state;
+    w->self.vv = vv_of(X, 9, OWN, 4);
+    dialed(w, 0, 5, vv_of(X, 9, OWN, 4));
+    accepted(w, 0, 7);
+    said(w, SUP_EV_PULL, 0, 7, vv_of(X, 9, OWN, 4), 1000);
+    tick(w, 1000);
+    assert_false(says(w, SUP_ACT_TRIM));
+    assert_false(says(w, SUP_ACT_SETTLE));
+    sup_replica_retire(w->r, 1, true);
+    tick(w, 1000);
+    assert_int_equal(sup_vv_get(&w->out->trim, X), 9);
+    assert_int_equal(action(w, SUP_ACT_SETTLE).amount, OWN);
+    sup_replica_peer(w->r, 1, &view);
+    assert_true(view.retired);
+    /* It is nobody: whatever comes of it leads to nothing. */
+    dialed(w, 1, 9, vv_of(OWN, 99, X, 9));
+    assert_nothing(w);
+    step(w, (struct sup_replica_event){.type = SUP_EV_DIAL_LOST, .peer = 1});
+    assert_nothing(w);
+    sup_replica_free(w->r);
+}
+
+static void who_comes_back_is_asked_again(void **state)
+{
+    struct world *w = world_new(1, 0);
+
+    (void)state;
+    w->self.vv = vv_of(X, 9, OWN, 4);
+    sup_replica_retire(w->r, 0, true);
+    tick(w, 1000);
+    assert_true(says(w, SUP_ACT_SETTLE)); /* nobody else is there */
+    sup_replica_retire(w->r, 0, false);
+    tick(w, 1000);
+    assert_false(says(w, SUP_ACT_SETTLE));
+    dialed(w, 0, 5, vv_of(OWN, 5, X, 9));
+    assert_true(says(w, SUP_ACT_REVOKE));
+    assert_true(says(w, SUP_ACT_PULL));
+    sup_replica_free(w->r);
+}
+
+static void a_peer_is_added(void **state)
+{
+    struct world *w = world_new(1, 0);
+    struct sup_vv has = vv_of(X, 2, Y, 0);
+
+    (void)state;
+    w->self.vv = vv_of(X, 9, OWN, 4);
+    dialed(w, 0, 5, vv_of(X, 9, OWN, 4));
+    accepted(w, 0, 7);
+    said(w, SUP_EV_PULL, 0, 7, vv_of(X, 9, OWN, 4), 1000);
+    assert_true(says(w, SUP_ACT_SETTLE));
+    assert_int_equal(sup_replica_add(w->r, NULL), SUP_OK);
+    sup_replica_load(w->r, 1, &has);
+    tick(w, 1000);
+    assert_int_equal(sup_vv_get(&w->out->trim, X), 2); /* it holds back what it lacks */
+    assert_int_equal(sup_vv_get(&w->out->trim, OWN), 0);
+    dialed(w, 1, 8, vv_of(X, 9, OWN, 4));
+    assert_true(says(w, SUP_ACT_PULL));
+    assert_false(says(w, SUP_ACT_SETTLE));
+    accepted(w, 1, 9);
+    said(w, SUP_EV_PULL, 1, 9, vv_of(X, 9, OWN, 4), 1000);
+    assert_true(says(w, SUP_ACT_SETTLE)); /* it was asked as well */
+    /* Many, so that all that the replica holds has moved. */
+    for (size_t i = 2; i < 40; i++) {
+        assert_int_equal(sup_replica_add(w->r, NULL), SUP_OK);
+        dialed(w, i, 100 + i, vv_of(X, 9, OWN, 4));
+        assert_true(says(w, SUP_ACT_PULL));
+    }
+    tick(w, 1000);
+    sup_replica_free(w->r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -754,6 +850,10 @@ int main(void)
         cmocka_unit_test(what_was_known_at_the_start_counts),
         cmocka_unit_test(past_the_cap_the_older_half_goes),
         cmocka_unit_test(without_peers_the_log_is_kept),
+        cmocka_unit_test(past_the_cap_in_bytes_the_older_half_goes),
+        cmocka_unit_test(a_retired_peer_holds_nothing_back),
+        cmocka_unit_test(who_comes_back_is_asked_again),
+        cmocka_unit_test(a_peer_is_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
