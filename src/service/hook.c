@@ -85,10 +85,11 @@ static int start(const struct sup_hook *h, struct sup_slice input, pid_t *pid, s
         return sup_err_set(err, SUP_EIO, "a pipe cannot be made: %s", strerror(errno));
     }
     int e = spawn(argv, fds[0], pid);
-    close(fds[0]);
-    /* A command that does not read it may be gone by now: SIGPIPE is blocked in every thread. */
+    /* A command that does not read may be gone by now: with our own reading end open, that is no
+     * broken pipe. */
     if (e == 0 && write(fds[1], input.p, input.n) < 0)
-        e = errno == EPIPE ? 0 : errno;
+        e = errno;
+    close(fds[0]);
     close(fds[1]);
     free(argv);
     return e == 0 ? SUP_OK : sup_err_set(err, SUP_EIO, "cannot be started: %s", strerror(e));
