@@ -45,13 +45,14 @@ static void answer(void *arg, const struct sup_event_job *job)
         json_array_append_new(refused, json_pack("{s:I, s:I, s:s?}", "index", (json_int_t)i,
                                                  "offset", (json_int_t)d.offset, "error", d.why));
     }
-    sup_httpd_json(req, MHD_HTTP_OK,
-                   json_pack("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "documents",
-                             (json_int_t)n, "events", count_types(t), "verdicts", count_verdicts(t),
-                             "suppressed", (json_int_t)t->suppressed, "cleared",
-                             (json_int_t)t->cleared, "duplicates", (json_int_t)t->duplicates,
-                             "older", (json_int_t)t->older, "unreadable", (json_int_t)t->unparsable,
-                             "outcomes", outcomes, "refused", refused));
+    json_t *o = json_pack(
+        "{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "documents", (json_int_t)n, "events",
+        count_types(t), "verdicts", count_verdicts(t), "suppressed", (json_int_t)t->suppressed,
+        "cleared", (json_int_t)t->cleared, "duplicates", (json_int_t)t->duplicates, "older",
+        (json_int_t)t->older, "unreadable", (json_int_t)t->unparsable, "refused", refused);
+    if (outcomes != NULL)
+        json_object_set_new(o, "outcomes", outcomes);
+    sup_httpd_json(req, MHD_HTTP_OK, o);
 }
 
 void sup_route_events(struct sup_httpd_req *req)

@@ -499,6 +499,9 @@ class Backfill(harness.TestCase):
         body = b"\x1e" + broken + b"\x1e" + json.dumps(bounce("b@example.com", 2)).encode()
         answer = self.node.request("POST", "/v1/events", body).json()
         self.assertEqual(answer["outcomes"], ["refused", "decided"])
+        answer = self.node.request("POST", "/v1/events?outcomes=no", json.dumps(bounce("o@example.com", 77)).encode())
+        self.assertEqual((answer.status, answer.json()["suppressed"], "outcomes" in answer.json()), (200, 1, False))
+        self.assertEqual(self.node.request("POST", "/v1/events?outcomes=some", b"{}").status, 400)
         self.assertEqual(self.node.request("POST", "/v1/events", b"").status, 400)
         self.assertEqual(self.node.request("POST", "/v1/events?x=1", one).status, 400)
 
