@@ -266,7 +266,7 @@ static void check_trim(struct sim_job *j)
     struct sim *s = j->sim;
 
     for (unsigned i = 0; i < s->shape.n_nodes && s->shape.log_max == 0; i++) {
-        if (!j->node->knows[i])
+        if (!(j->knew & 1U << i))
             continue;
         if (sup_vv_get(&s->nodes[i].ever, j->trim.incarnation) < j->trim.upto)
             sim_fail(s, "%s trims what n%u never had", j->node->name, i);
@@ -339,6 +339,7 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
     if (code == SUP_OK && j->kind == JOB_TRIM && j->trim.more) {
         struct sim_job *again = sim_job_new(j->sim, j->node, JOB_TRIM);
         again->trim = j->trim;
+        again->knew = j->knew;
         sim_submit(j->sim, again);
     }
 }

@@ -115,8 +115,14 @@ void sim_members_tell(struct sim *s, struct sim_node *n, unsigned peer)
     if (!n->running)
         return;
     sim_node_use(s, n);
-    sim_node_crash(s, n);
-    sim_node_start(s, n);
+    if (sim_below(s, 4) == 0) { /* by a restart */
+        sim_node_crash(s, n);
+        sim_node_start(s, n);
+    } else if (member) {
+        sim_node_add_peer(s, n, peer);
+    } else {
+        sim_node_retire_peer(s, n, peer);
+    }
 }
 
 void sim_members_tell_all(struct sim *s)

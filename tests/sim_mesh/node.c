@@ -139,6 +139,8 @@ static void trim(struct sim *s, struct sim_node *n, const struct sup_vv *upto)
         struct sim_job *j = sim_job_new(s, n, JOB_TRIM);
         j->trim =
             (struct sup_apply_trim){.incarnation = upto->e[i].incarnation, .upto = upto->e[i].seq};
+        for (unsigned k = 0; k < s->shape.n_nodes; k++)
+            j->knew |= n->knows[k] ? 1U << k : 0;
         sim_submit(s, j);
     }
 }
@@ -324,6 +326,29 @@ void sim_node_start(struct sim *s, struct sim_node *n)
                      .type = EV_DIAL, .node = n->id, .peer = n->peers[p], .life = n->life});
     sim_push(s, 1 + (int64_t)sim_below(s, 1000),
              (struct sim_event){.type = EV_TICK, .node = n->id, .life = n->life});
+}
+
+void sim_node_add_peer(struct sim *s, struct sim_node *n, unsigned peer)
+{
+    if (sup_replica_add(n->replica, NULL) != SUP_OK)
+        abort();
+    n->peers[n->n_peers] = peer;
+    sup_replica_load(n->replica, n->n_peers++, &n->saved[peer]);
+    sup_apply_settle(n->apply, 0); /* there is somebody new to ask */
+    sim_push(s, 1,
+             (struct sim_event){.type = EV_DIAL, .node = n->id, .peer = peer, .life = n->life});
+}
+
+void sim_node_retire_peer(struct sim *s, struct sim_node *n, unsigned peer)
+{
+    size_t index = sim_peer_index(n, peer);
+
+    if (index == SIZE_MAX)
+        return;
+    sup_replica_retire(n->replica, index, true);
+    s->conns[n->id][peer].dialed = 0;
+    s->conns[n->id][peer].dialed_up = false;
+    s->conns[peer][n->id].accepted = 0;
 }
 
 /* The process ends and the machine with it: what was not synced is gone. A batch may just have

@@ -96,6 +96,7 @@ struct sim_job {
     int code;            /* of the commit */
     struct sup_proposal proposal;
     struct sup_apply_trim trim;
+    uint32_t knew; /* of TRIM: the peers whose acknowledgements were waited for, as bits */
     uint64_t touched;
     uint64_t digests[SIM_KEYS_MAX]; /* before the job, for a planted bug */
 };
@@ -251,6 +252,9 @@ void sim_node_wipe(struct sim *s, struct sim_node *n);   /* crashed */
 void sim_node_backup(struct sim *s, struct sim_node *n); /* any */
 void sim_node_restore(struct sim *s, struct sim_node *n);
 void sim_node_tick(struct sim *s, struct sim_node *n);
+/* While it runs: one peer more, or less. */
+void sim_node_add_peer(struct sim *s, struct sim_node *n, unsigned peer);
+void sim_node_retire_peer(struct sim *s, struct sim_node *n, unsigned peer);
 void sim_node_use(struct sim *s, struct sim_node *n); /* its clock is the one to be read */
 /* The replica's number for node `other`, SIZE_MAX when it is none of its peers; and back. */
 size_t sim_peer_index(const struct sim_node *n, unsigned other);
