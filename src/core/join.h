@@ -22,7 +22,7 @@
 /* All peers that were met are new too, others were not met: give them a moment to start. */
 #define SUP_JOIN_NEW_MS 5000
 /* A second node to compare with is waited for, and compared with, for so long. */
-#define SUP_JOIN_SECOND_MS 10000
+#define SUP_JOIN_SECOND_MS 5000
 #define SUP_JOIN_CHECK_MS  60000
 /* A donor that sends nothing for so long is given up. */
 #define SUP_JOIN_SILENT_MS 30000

@@ -73,7 +73,7 @@ class Join(harness.TestCase):
             joiner.kill()
             self.assertLess(goal, RECORDS)
         joiner.start()
-        began = self.copied(joiner)
+        began = harness.wait_for(lambda: max(self.copied(joiner), 0), "what is there")
         self.assertGreaterEqual(began, RECORDS * KILLS // (KILLS + 2), "began anew")
         self.joined(joiner)
         self.assertEqual(joiner.verdict("fill0@example.com"), "block")
@@ -82,6 +82,31 @@ class Join(harness.TestCase):
         joiner.stop()
         joiner.start()
         self.assertEqual(joiner.status()["join"]["phase"], "ready")
+
+
+    def test_the_donor_is_killed_and_another_one_goes_on(self):
+        donor, second, joiner = self.world(3)
+        self.fill(donor, RECORDS)
+        donor.start()
+        second.start()
+        self.joined(second)
+        joiner.config["mesh"]["peers"] = joiner.config["mesh"]["peers"][:1]  # the first donor
+        joiner.start()
+        harness.wait_for(lambda: self.copied(joiner) > 0, "a first part", 60, every=0.005)
+        donor.kill()
+        part = joiner.status()["join"]
+        if part["phase"] == "copy":
+            harness.wait_for(lambda: not joiner.status()["peers"][0]["connected"], "the loss")
+            self.assertEqual(joiner.verdict("fill0@example.com"), "unknown")
+        joiner.kill()
+        joiner.config["mesh"]["peers"] = [
+            {"name": a.node, "url": "tls+tcp://127.0.0.1:%d" % a.mesh_port} for a in (donor, second)
+        ]
+        joiner.start()
+        self.joined(joiner)
+        donor.start()
+        harness.wait_for(lambda: donor.status()["join"]["phase"] == "ready", "the donor")
+        self.same([donor, second, joiner])
 
 
 if __name__ == "__main__":
