@@ -48,6 +48,7 @@ run "$SUPSYNC_BIN/bench_partition" "$work/partition" "$work/ca.pem" "$work/a.pem
 if ! run /usr/bin/python3 bench/link.py; then
     echo '… skipped: bench/link.py needs root, /dev/net/tun and network namespaces' >&2
 fi
+run /usr/bin/python3 bench/backfill.py
 run /usr/bin/python3 bench/sqs.py "$events"
 run "$SUPSYNC_BIN/bench_list_parse"
 run /usr/bin/python3 bench/reconcile.py "$records"
@@ -67,6 +68,10 @@ jq -rs '
      ["replication delay p99 / (stream round trip + WAL sync, p99)", $b.replication.delay_p99_us / ($b.stream_echo.rtt_128_p99_us + $b.replication.wal_sync_p99_us)],
      ["healing a partition: bytes on the wire / the new decisions, uncompressed", $b.partition.bytes / $b.partition.lower_bound_bytes],
      ["replication delay over 150 ms, p99 / (one way + 50 ms)", (if $b.link then $b.link.delay_p99_ms / $b.link.allowed_p99_ms else 0 end)],
+     ["backfill of sends / reading and classifying them, CPU", $b.backfill.send_of_parse_only],
+     ["backfill of deliveries / the same", $b.backfill.delivery_of_parse_only],
+     ["backfill of a mix with 3 % bounces / the same", $b.backfill.mix_of_parse_only],
+     ["backfill of a mix / Python that parses and upserts into SQLite", $b.backfill.mix_backfill_per_core_s / $b.backfill.mix_python_sqlite_per_core_s],
      ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s],
      ["CPU of scan and plan / JSON parse alone, per entry", $b.scan.cpu_us_per_entry / $b.list_parse.json_us_per_entry]]
     | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do
