@@ -190,6 +190,54 @@ class BackfillFromS3(S3TestCase):
         self.assertIn(b"not the name of an S3 bucket", r.stderr)
 
 
+class Fauxqs(harness.Process):
+    """An S3 by others; tests/node/install.sh fetches it."""
+
+    def start(self):
+        self.spawn(["node", os.path.join(harness.SOURCE, "tests", "node", "fauxqs.js")])
+        return wait_for(self.url, "fauxqs to listen")
+
+    def url(self):
+        if not self.running():
+            raise AssertionError("fauxqs ended\n" + self.log())
+        at = self.log().find("listening on ")
+        return "http://" + self.log()[at:].split()[2] if at >= 0 else None
+
+
+class ThirdPartyS3(harness.TestCase):
+    def test_backfill(self):
+        if not os.path.isdir(os.path.join(harness.SOURCE, "tests", "node", "node_modules", "fauxqs")):
+            self.skipTest("tests/node/install.sh was not run")
+        fauxqs = Fauxqs("fauxqs", self.directory)
+        self.processes.append(fauxqs)
+        url = fauxqs.start()
+        import botocore.session
+
+        s3 = botocore.session.Session().create_client(
+            "s3", region_name="us-east-1", endpoint_url=url, aws_access_key_id="a",
+            aws_secret_access_key="b")
+        s3.create_bucket(Bucket=BUCKET)
+        keys = ["in/plain.json", "in/odd key+é&.json.gz"]
+        events = [bounce(f"f{i}@example.com", i) for i in range(200)]
+        s3.put_object(Bucket=BUCKET, Key=keys[0], Body=text(events[:100]))
+        s3.put_object(Bucket=BUCKET, Key=keys[1], Body=gzip.compress(text(events[100:])))
+        for i in range(30):
+            s3.put_object(Bucket=BUCKET, Key=f"in/sub/{i}", Body=text(events[i:i + 1]))
+        s3.close()
+        node = self.agent(R)
+        node.config["ses"] = {"mode": "observe"}
+        node.start()
+        environment = dict(os.environ, SUPSYNC_SOCKET=node.socket, AWS_REGION="us-east-1",
+                           AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b",
+                           AWS_ENDPOINT_URL_S3=url)
+        r = subprocess.run([SUPSYNC, "ingest", "--output", "json", f"s3://{BUCKET}/in/"],
+                           env=environment, capture_output=True, timeout=120, check=False)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        result = json.loads(r.stdout)
+        self.assertEqual((result["objects"], result["suppressed"], result["duplicates"]),
+                         (32, 200, 30))
+
+
 class Watched(S3TestCase):
     """The agent that polls a prefix."""
 
