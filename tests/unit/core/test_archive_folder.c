@@ -43,6 +43,8 @@ static void test_names(void **state)
     check("%Y/%m/%d/%H/", -5, "1970/01/01/00/");
     check("%Y/%m/%d/%H/", INT64_C(1795503600000) - 1, "2026/11/24/06/");
     check("%Y/%m/%d/%H/", INT64_C(1795503600000), "2026/11/24/07/");
+    check("myPrefix/year=%Y/month=%m/day=%d/hour=%H/", INT64_C(1535364000000),
+          "myPrefix/year=2018/month=08/day=27/hour=10/");
     check("y=%Y/m=%m/d=%d/", INT64_C(1709164800000), "y=2024/m=02/d=29/");
 }
 
