@@ -29,6 +29,7 @@ struct run {
     bool write; /* else plan and report only */
     uint64_t removals;
     uint64_t listed;
+    uint64_t concerned; /* addresses that the second look would do or say something about */
     struct sup_scan_item *batch;
     size_t n_batch;
     struct sup_difference d; /* scratch */
@@ -39,6 +40,30 @@ struct run {
 
 /* --- the first look --- */
 
+/* Does what is known of the list differ from what was found, though nothing is to be decided? */
+static bool is_stale(const struct sup_reconcile_address *a)
+{
+    size_t listed = 0;
+
+    for (size_t i = 0; a->known && i < a->known->n_spellings; i++)
+        listed += a->known->spellings[i].present;
+    if (listed != a->n_listed || (a->known && a->known->absent_since_ms != 0))
+        return true;
+    for (size_t i = 0; i < a->n_listed; i++) {
+        const struct sup_listed *l = &a->listed[i];
+        bool same = false;
+        for (size_t j = 0; a->known && j < a->known->n_spellings; j++) {
+            const struct sup_ses_spelling *s = &a->known->spellings[j];
+            same = same || (s->present && s->reason == l->reason &&
+                            s->last_update_ms == l->last_update_ms &&
+                            strcmp(s->spelling, l->spelling) == 0);
+        }
+        if (!same)
+            return true;
+    }
+    return false;
+}
+
 static int look(void *arg, const struct sup_walk_address *w, struct sup_err *err)
 {
     struct run *r = arg;
@@ -46,11 +71,14 @@ static int look(void *arg, const struct sup_walk_address *w, struct sup_err *err
 
     (void)err;
     counts[SUP_COUNT_SCANNED] += w->a.n_listed;
-    if (w->unmanaged)
+    if (w->unmanaged) {
+        r->concerned++;
         return SUP_OK;
+    }
     sup_reconcile_plan(&w->a, &r->rules, &r->plan);
     counts[SUP_COUNT_SUPPRESSED] += r->plan.desired != SUP_REASON_NONE;
     counts[SUP_COUNT_MATCHED] += r->plan.matched;
+    r->concerned += r->plan.n > 0 || (!r->plan.busy && is_stale(&w->a));
     r->removals += r->plan.removed;
     r->listed += r->plan.known_listed;
     return SUP_OK;
@@ -321,30 +349,6 @@ static int gather(struct run *r, const struct sup_walk_address *w, struct sup_er
 
 /* --- the second look --- */
 
-/* Does what is known of the list differ from what was found, though nothing is to be decided? */
-static bool is_stale(const struct sup_reconcile_address *a)
-{
-    size_t listed = 0;
-
-    for (size_t i = 0; a->known && i < a->known->n_spellings; i++)
-        listed += a->known->spellings[i].present;
-    if (listed != a->n_listed || (a->known && a->known->absent_since_ms != 0))
-        return true;
-    for (size_t i = 0; i < a->n_listed; i++) {
-        const struct sup_listed *l = &a->listed[i];
-        bool same = false;
-        for (size_t j = 0; a->known && j < a->known->n_spellings; j++) {
-            const struct sup_ses_spelling *s = &a->known->spellings[j];
-            same = same || (s->present && s->reason == l->reason &&
-                            s->last_update_ms == l->last_update_ms &&
-                            strcmp(s->spelling, l->spelling) == 0);
-        }
-        if (!same)
-            return true;
-    }
-    return false;
-}
-
 static int plan_only(struct run *r, const struct sup_walk_address *w, struct sup_err *err)
 {
     if (w->unmanaged || r->plan.n > 0)
@@ -402,7 +406,8 @@ static int plan_and_act(struct run *r, struct sup_err *err)
 
     if (code == SUP_OK)
         code = check_fuse(r, err);
-    if (code == SUP_OK)
+    /* What came to be after the first look is the next run's. */
+    if (code == SUP_OK && r->concerned > 0)
         code = sup_reconcile_walk(r->rc, choose, r, err);
     if (code == SUP_OK)
         code = flush_batch(r, err);

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define VALUE_MAX (1U << 20)
+/* Most addresses have few decisions: going on is cheaper than to seek. */
+#define NEAR 4
 
 struct walk {
     struct sup_reconciler *rc;
@@ -61,6 +63,12 @@ static int desired_next(void *arg, struct sup_err *err)
     if (address.n > SUP_ADDRESS_MAX)
         return sup_err_set(err, SUP_ECORRUPT, "damaged key in the audit trail");
     sup_key_audit_end(&end, address);
+    for (int i = 0; i < NEAR; i++) {
+        sup_iter_next(w->desired);
+        if (!sup_iter_valid(w->desired) ||
+            sup_slice_cmp(sup_iter_key(w->desired), sup_key_slice(&end)) >= 0)
+            return SUP_OK;
+    }
     sup_iter_seek(w->desired, sup_key_slice(&end));
     return SUP_OK;
 }
@@ -214,9 +222,9 @@ int sup_reconcile_walk(struct sup_reconciler *rc,
     sup_buf_init(&w->value, VALUE_MAX);
     w->mem = sup_mem_new();
     w->snap = sup_store_snapshot(s);
-    w->desired = sup_iter_new(s, w->snap, SUP_CF_AUDIT, open, open);
-    w->known = sup_iter_new(s, w->snap, SUP_CF_SES, open, open);
-    w->listed = sup_iter_new(s, w->snap, SUP_CF_SCAN, open, open);
+    w->desired = sup_iter_scan(s, w->snap, SUP_CF_AUDIT, open, open);
+    w->known = sup_iter_scan(s, w->snap, SUP_CF_SES, open, open);
+    w->listed = sup_iter_scan(s, w->snap, SUP_CF_SCAN, open, open);
     code = w->mem && w->snap && w->desired && w->known && w->listed
                ? join(w, err)
                : sup_err_set(err, SUP_ENOMEM, "out of memory");

@@ -9,17 +9,18 @@
 #define INFO_LOG_HEADER 5
 
 enum kind {
-    KIND_SMALL, /* a few keys */
-    KIND_POINT, /* looked up by key, mostly in vain: a filter answers from memory */
-    KIND_QUEUE, /* written at one end, scanned and deleted at the other */
-    KIND_SCAN   /* scanned by prefix, grows for ever */
+    KIND_SMALL,  /* a few keys */
+    KIND_POINT,  /* looked up by key, mostly in vain: a filter answers from memory */
+    KIND_QUEUE,  /* written at one end, scanned and deleted at the other */
+    KIND_SCAN,   /* scanned by prefix, grows for ever */
+    KIND_SCRATCH /* filled, scanned, emptied: may be slow, must be small */
 };
 
 static const enum kind kinds[N_HANDLES] = {
     [SUP_CF_META] = KIND_SMALL,       [SUP_CF_RECORDS] = KIND_POINT, [SUP_CF_LOG] = KIND_QUEUE,
     [SUP_CF_QUARANTINE] = KIND_SMALL, [SUP_CF_PEERS] = KIND_SMALL,   [SUP_CF_SES] = KIND_POINT,
     [SUP_CF_OUTBOX] = KIND_QUEUE,     [SUP_CF_DEDUP] = KIND_POINT,   [SUP_CF_AUDIT] = KIND_SCAN,
-    [SUP_CF_EXPIRY] = KIND_QUEUE,     [SUP_CF_SCAN] = KIND_QUEUE,    [SUP_CF_REPORTS] = KIND_SMALL,
+    [SUP_CF_EXPIRY] = KIND_QUEUE,     [SUP_CF_SCAN] = KIND_SCRATCH,  [SUP_CF_REPORTS] = KIND_SMALL,
     [SUP_CF_SOFT] = KIND_POINT,       [SUP_CF_EVENTS] = KIND_QUEUE,  [SUP_CF_IMPORT] = KIND_SMALL,
     [SUP_CF_RATES] = KIND_QUEUE,      [SUP_CF_SEEN] = KIND_QUEUE,    [SUP_CF_ARCHIVES] = KIND_POINT,
     [SUP_N_CFS] = KIND_SMALL,
@@ -92,8 +93,11 @@ static void set_table_options(rocksdb_options_t *o, enum kind kind, rocksdb_cach
 
 static rocksdb_options_t *options_of(enum kind kind, rocksdb_cache_t *cache)
 {
-    static const uint64_t memtable_mib[] = {
-        [KIND_SMALL] = 4, [KIND_POINT] = ROCKS_RESUME_MIB, [KIND_QUEUE] = 32, [KIND_SCAN] = 32};
+    static const uint64_t memtable_mib[] = {[KIND_SMALL] = 4,
+                                            [KIND_POINT] = ROCKS_RESUME_MIB,
+                                            [KIND_QUEUE] = 32,
+                                            [KIND_SCAN] = 32,
+                                            [KIND_SCRATCH] = 4};
     rocksdb_options_t *o = rocksdb_options_create();
 
     set_database_options(o);
