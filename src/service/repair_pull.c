@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "core/repair_want.h"
 #include "service/apply_txn.h"
+#include "service/quarantine.h"
 #include "service/repair_scan.h"
 #include "service/sketch_keeper.h"
 
@@ -96,7 +97,9 @@ static int job_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err 
         if (rc != SUP_OK)
             return rc;
         j->applied += outcome == SUP_REMOTE_APPLIED;
-        j->quarantined += outcome == SUP_REMOTE_QUARANTINED;
+        if (outcome == SUP_REMOTE_QUARANTINED && j->quarantined++ == 0 &&
+            sup_quarantine_is_full(j->pull->env.store))
+            return sup_quarantine_refuse(err);
     }
     return SUP_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "service/apply_txn.h"
+#include "service/quarantine.h"
 #include "service/replicate_internal.h"
 
 #include <stdio.h>
@@ -37,7 +38,9 @@ static int pull_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err
         int rc = sup_apply_remote(j->peer->r->opts.apply, t, &j->mutations.m[i], &outcome, err);
         if (rc != SUP_OK)
             return rc;
-        j->quarantined += outcome == SUP_REMOTE_QUARANTINED;
+        if (outcome == SUP_REMOTE_QUARANTINED && j->quarantined++ == 0 &&
+            sup_quarantine_is_full(j->peer->r->opts.store))
+            return sup_quarantine_refuse(err);
     }
     return SUP_OK;
 }
