@@ -25,15 +25,12 @@
 #define SUP_MESH_HELLO_MAX     65536 /* body of a HELLO or REFUSE: all that a stranger may send */
 
 struct sup_hello {
-    uint32_t min_version;
-    uint32_t max_version;
+    uint32_t min_version, max_version;
     uint64_t features;
     char cluster[SUP_MESH_NAME_MAX + 1];
     char node[SUP_MESH_NAME_MAX + 1];
-    uint64_t node_id;
-    uint64_t incarnation;
-    uint64_t drift_limit_ms;
-    uint64_t key_check;
+    uint64_t node_id, incarnation;
+    uint64_t drift_limit_ms, key_check;
     int64_t wall_ms;
     uint64_t epoch, members; /* of the configuration; what stands for its members, 0 = not said */
     struct sup_vv vv;
@@ -62,9 +59,7 @@ struct sup_goodbye { /* REFUSE and BYE */
 
 struct sup_heartbeat {
     int64_t wall_ms;
-    uint64_t mono_ns;
-    uint64_t echo_mono_ns;
-    uint64_t echo_held_us;
+    uint64_t mono_ns, echo_mono_ns, echo_held_us;
     uint64_t incarnation;
     uint64_t epoch, members; /* as in HELLO */
     struct sup_vv vv;

@@ -177,6 +177,9 @@ static const struct {
     {HEAD "mesh: { listen: \"tls+tcp://0.0.0.0\" }\n", "3: mesh.listen: *"},
     {HEAD "mesh: { listen: \"tls+tcp://0.0.0.0:0\" }\n", "3: mesh.listen: *"},
     {HEAD "mesh: { listen: \"tls+tcp://0.0.0.0:1/x\" }\n", "3: mesh.listen: *"},
+    {HEAD "mesh: { epoch: -1 }\n", "3: mesh.epoch: *"},
+    {HEAD "mesh: { log_max_mib: 0 }\n", "3: mesh.log_max_mib: *"},
+    {HEAD "mesh: { absence_alarm: soon }\n", "3: mesh.absence_alarm: *"},
     {HEAD "mesh: { insecure: yes }\n",
      "3: mesh.insecure: \"yes\" is not allowed: use true or false"},
     {HEAD "mesh:\n  " TLS "\n  peers:\n    - name: b\n      url: tls+tcp://h:1\n"
