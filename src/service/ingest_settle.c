@@ -245,7 +245,7 @@ static void extend(struct sup_hand *h)
     ms = ms < VISIBILITY_MAX_MS ? ms : VISIBILITY_MAX_MS;
     h->extend_mono_ms = sup_mono_ms() + ms / 2;
     pthread_mutex_unlock(&l->mutex);
-    change_visibility(h, ms < 1000 ? 1 : (int)(ms / 1000));
+    change_visibility(h, (int)(ms / 1000));
 }
 
 /* Does one thing; false: nothing to do, and l->mutex is held. */
