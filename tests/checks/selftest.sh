@@ -56,7 +56,7 @@ END
 #include <simdjson.h>
 #include <string>
 END
-    put src/mesh/link.c <<'END'
+    put src/mesh/nng_stream.c <<'END'
 #include "base/err.h"
 
 #include <nng/nng.h>
@@ -160,7 +160,7 @@ plant layers 'an unknown layer' src/misc/a.c <<<'int x;'
 plant layers 'a private header in a public one' include/supsync/a.h <<<'#include "base/err.h"'
 good_tree
 put src/mesh/second.c <<<'#include <nng/supplemental/tls/tls.h>'
-refused layers 'a second file with NNG' src/mesh/
+refused layers 'NNG in another file' src/mesh/
 good_tree
 put src/base/one.h <<<'#include "base/two.h"'
 put src/base/two.h <<<'#include "base/one.h"'
