@@ -72,15 +72,22 @@ const struct sup_command sup_commands[] = {
      "Examples:\n  supsync list --state suppressed --domain example.com\n"
      "  supsync list --since 24h --output json | jq -r .address\n",
      sup_cmd_list},
-    {"reconcile", "[--dry-run]", "compare the Region's SES list with the set, and mend it",
+    {"reconcile", "[--dry-run [--save FILE]|--plan FILE]",
+     "compare the Region's SES list with the set, and mend it",
      "Reads the whole list, plans, adopts what SES or people changed there, writes what is "
      "missing\n"
      "or to go, and waits for the result.\n\n"
      "Options:\n"
-     "  --dry-run            only plan: differences, API calls, seconds\n" COMMON "\n"
-     "Exit status:\n  0 converged, 1 differences remain, 3 no agent or the list cannot be read,\n"
+     "  --dry-run            only plan: differences, API calls, seconds\n"
+     "  --save FILE          with --dry-run: write the plan into a new file\n"
+     "  --plan FILE          apply that plan of this agent and nothing else; refused, and nothing\n"
+     "                       is written, if an address of it is no longer as the plan saw "
+     "it\n" COMMON "\n"
+     "Exit status:\n  0 converged, 1 differences remain or the plan is refused, 3 no agent or the\n"
+     "  list cannot be read,\n"
      "  2 wrong usage\n\n"
-     "Example:\n  supsync reconcile --dry-run\n",
+     "Examples:\n  supsync reconcile --dry-run --save plan.ndjson\n"
+     "  supsync reconcile --plan plan.ndjson\n",
      sup_cmd_reconcile},
     {"report", "[--last|--id ID|--all-regions] [--format F]", "what a reconciliation found and did",
      "Options:\n"

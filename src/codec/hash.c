@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <string.h>
+#include <xxhash.h>
 
 _Static_assert(sizeof(((struct sup_hash_key *)0)->k) == crypto_shorthash_KEYBYTES,
                "SipHash-2-4 takes 16 bytes of key");
@@ -40,4 +41,9 @@ uint64_t sup_hash64(const struct sup_hash_key *key, struct sup_slice bytes)
 
     crypto_shorthash(h, bytes.p, bytes.n, key->k);
     return sup_get_be64(h);
+}
+
+uint64_t sup_checksum64(uint64_t before, struct sup_slice bytes)
+{
+    return XXH3_64bits_withSeed(bytes.p, bytes.n, before);
 }

@@ -22,6 +22,9 @@ void sup_hash_key_derive(const char *cluster, struct sup_slice secret, struct su
 void sup_hash_key_sub(const struct sup_hash_key *key, const char *purpose,
                       struct sup_hash_key *out);
 
+/* XXH3-64, for finding damage; before chains pieces: 0 for the first, then the sum so far. Pure. */
+uint64_t sup_checksum64(uint64_t before, struct sup_slice bytes);
+
 uint64_t sup_hash64(const struct sup_hash_key *key, struct sup_slice bytes);
 
 #endif

@@ -171,6 +171,7 @@ void sup_report_encode(const struct sup_report *r, struct sup_buf *out)
     msg.mode = text(&a, r->mode, sizeof(r->mode));
     msg.fuse = text(&a, r->fuse, sizeof(r->fuse));
     msg.error = text(&a, r->error, sizeof(r->error));
+    msg.plan = text(&a, r->plan, sizeof(r->plan));
     msg.started_ms = r->started_ms;
     msg.finished_ms = r->finished_ms;
     msg.next_run_ms = r->next_run_ms;
@@ -206,6 +207,7 @@ static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out
     sup_text_copy(out->mode, sizeof(out->mode), msg->mode);
     sup_text_copy(out->fuse, sizeof(out->fuse), msg->fuse);
     sup_text_copy(out->error, sizeof(out->error), msg->error);
+    sup_text_copy(out->plan, sizeof(out->plan), msg->plan);
     out->started_ms = msg->started_ms;
     out->finished_ms = msg->finished_ms;
     out->next_run_ms = msg->next_run_ms;

@@ -48,8 +48,9 @@ const char *sup_report_call_name(enum sup_report_call c);
 struct sup_report {
     char id[SUP_REPORT_ID_MAX + 1]; /* sorts by time */
     char region[64];
-    char mode[16]; /* enforce, observe, dry-run */
-    char fuse[16]; /* state after the run */
+    char mode[16];                    /* enforce, observe, dry-run */
+    char fuse[16];                    /* state after the run */
+    char plan[SUP_REPORT_ID_MAX + 1]; /* the dry run whose plan this one applied; "" = none */
     char error[256];
     int64_t started_ms;
     int64_t finished_ms; /* 0 = under way, or cut off */

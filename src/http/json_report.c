@@ -1,8 +1,10 @@
 #include "http/json_report.h"
 
 #include "base/clock.h"
+#include "codec/hash.h"
 #include "http/json_out.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,14 +48,15 @@ static const char *call_name(size_t i)
 json_t *sup_json_report_head(const struct sup_report *r)
 {
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:f, s:o}, s:s, s:o, s:b}", "id",
-        r->id, "region", r->region, "started", time_of(r->started_ms), "finished",
+        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:f, s:o}, s:s, s:o, s:o, s:b}",
+        "id", r->id, "region", r->region, "started", time_of(r->started_ms), "finished",
         time_of(r->finished_ms), "mode", r->mode, "next_run", time_of(r->next_run_ms), "counts",
         numbers(r->counts, SUP_N_COUNTS, count_name), "api_calls",
         numbers(r->calls, SUP_N_CALLS, call_name), "estimate", "calls", number(r->estimated_calls),
         "import_jobs", number(r->estimated_jobs), "seconds", (double)r->estimated_ms / 1000.0,
         "finish", time_of(r->estimated_calls > 0 ? r->finished_ms + (int64_t)r->estimated_ms : 0),
-        "fuse", r->fuse, "error", text_or_null(r->error), "converged", r->converged);
+        "fuse", r->fuse, "plan", text_or_null(r->plan), "error", text_or_null(r->error),
+        "converged", r->converged);
 }
 
 static void add_member(struct sup_buf *out, const char *key, const char *value)
@@ -126,6 +129,58 @@ void sup_json_report_answer(struct sup_httpd_req *req, const char *id)
             req->out.failed = list.failed;
     }
     sup_buf_fini(&list);
+}
+
+/* --- the plan file --- */
+
+struct planning {
+    struct sup_buf *out;
+    uint64_t sum;
+};
+
+/* Sums up the line that begins at, and ends it. */
+static void end_line(struct planning *p, size_t at)
+{
+    sup_buf_add_byte(p->out, '\n');
+    if (!p->out->failed)
+        p->sum = sup_checksum64(p->sum, sup_slice_of(p->out->p + at, p->out->n - at));
+}
+
+static bool add_step(void *arg, const struct sup_difference *d)
+{
+    struct planning *p = arg;
+    struct writing line = {.out = p->out};
+    size_t at = p->out->n;
+
+    if (d->result != SUP_DIFF_PLANNED)
+        return true;
+    add_difference(&line, d);
+    end_line(p, at);
+    return !p->out->failed;
+}
+
+int sup_json_plan(struct sup_service *s, const char *id, struct sup_buf *out, uint64_t *sum,
+                  struct sup_err *err)
+{
+    struct planning p = {.out = out};
+    char found[SUP_REPORT_ID_MAX + 1];
+    struct sup_report r;
+    char t[SUP_TIME_STR_MAX];
+    int rc = sup_service_plan(s, id, &r, NULL, NULL, err);
+
+    if (rc != SUP_OK)
+        return rc;
+    sup_buf_addf(out, "{\"supsync_plan\":1,\"id\":\"%s\",\"node\":", r.id);
+    sup_json_string(out, sup_service_node(s), strlen(sup_service_node(s)));
+    sup_buf_add_str(out, ",\"region\":");
+    sup_json_string(out, r.region, strlen(r.region));
+    sup_buf_addf(out, ",\"time\":\"%s\"}", sup_time_format(r.finished_ms, t));
+    end_line(&p, 0);
+    memcpy(found, r.id, sizeof(found));
+    rc = sup_service_plan(s, found, &r, add_step, &p, err);
+    sup_buf_addf(out, "{\"checksum\":\"%016" PRIx64 "\"}\n", p.sum);
+    *sum = p.sum;
+    return rc;
 }
 
 json_t *sup_json_fuse(const struct sup_fuse *f)

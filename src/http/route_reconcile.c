@@ -2,14 +2,72 @@
 #include "http/json_report.h"
 #include "http/routes.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const no_params[] = {NULL};
 
+/* A plan file that the client checked and that says what this agent planned. */
+static void apply_plan(struct sup_httpd_req *req, const char *plan, const char *checksum)
+{
+    char id[SUP_REPORT_ID_MAX + 1];
+    char have[17];
+    struct sup_err err = {0};
+    struct sup_buf text;
+    uint64_t sum = 0;
+    int rc;
+
+    sup_buf_init(&text, SUP_HTTPD_REPLY_MAX);
+    rc = sup_json_plan(req->service, plan, &text, &sum, &err);
+    snprintf(have, sizeof(have), "%016" PRIx64, sum);
+    if (rc == SUP_OK && (text.failed || strcmp(have, checksum) != 0))
+        rc = sup_err_set(&err, SUP_EINPUT, "the file is not the plan %s of this agent", plan);
+    sup_buf_fini(&text);
+    if (rc == SUP_OK)
+        rc = sup_service_reconcile_plan(req->service, plan, id, &err);
+    if (rc == SUP_OK)
+        sup_json_report_answer(req, id);
+    else
+        sup_httpd_fail(req, &err);
+}
+
+void sup_route_plan(struct sup_httpd_req *req)
+{
+    struct sup_err err = {0};
+    uint64_t sum;
+
+    if (!sup_httpd_req_only(req, no_params))
+        return;
+    if (sup_json_plan(req->service, req->rest, &req->out, &sum, &err) == SUP_OK) {
+        req->status = MHD_HTTP_OK;
+        req->type = "application/x-ndjson";
+    } else {
+        sup_buf_reset(&req->out);
+        sup_httpd_fail(req, &err);
+    }
+}
+
+/* True: the body names a plan, and the request is answered. */
+static bool take_plan(struct sup_httpd_req *req, const json_t *body)
+{
+    const char *plan = json_string_value(json_object_get(body, "plan"));
+    const char *checksum = json_string_value(json_object_get(body, "checksum"));
+
+    if (json_object_get(body, "plan") == NULL && json_object_get(body, "checksum") == NULL)
+        return false;
+    if (plan == NULL || checksum == NULL || json_object_size(body) != 2)
+        sup_httpd_problem(req, MHD_HTTP_BAD_REQUEST, SUP_EINPUT,
+                          "a plan is applied by \"plan\" and \"checksum\", two strings, alone");
+    else
+        apply_plan(req, plan, checksum);
+    return true;
+}
+
 /* Waits for the end of the run, and answers with its report. */
 void sup_route_reconcile(struct sup_httpd_req *req)
 {
-    static const char *const known[] = {"dry_run", NULL};
+    static const char *const known[] = {"dry_run", "plan", "checksum", NULL};
     char id[SUP_REPORT_ID_MAX + 1];
     struct sup_err err = {0};
     json_t *body = NULL;
@@ -21,6 +79,10 @@ void sup_route_reconcile(struct sup_httpd_req *req)
         body = sup_httpd_req_json(req, known);
         if (body == NULL)
             return;
+        if (take_plan(req, body)) {
+            json_decref(body);
+            return;
+        }
         const json_t *v = json_object_get(body, "dry_run");
         dry = json_is_true(v);
         bool ok = v == NULL || json_is_boolean(v);

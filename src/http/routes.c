@@ -12,6 +12,7 @@ static const struct sup_route routes[] = {
     {"POST", "/v1/reconcile", sup_route_reconcile, .slow = true},
     {"GET", "/v1/reports", sup_route_reports, .slow = true},
     {"GET", "/v1/reports/", sup_route_report, .prefix = true, .slow = true},
+    {"GET", "/v1/plans/", sup_route_plan, .prefix = true, .slow = true},
     {"GET", "/v1/regions", sup_route_regions, .slow = true},
     {"GET", "/v1/coverage", sup_route_coverage, .slow = true},
     {"GET", "/v1/fuse", sup_route_fuse, .prefix = false},

@@ -31,6 +31,7 @@ void sup_route_list(struct sup_httpd_req *req);
 void sup_route_reconcile(struct sup_httpd_req *req);
 void sup_route_reports(struct sup_httpd_req *req);
 void sup_route_report(struct sup_httpd_req *req);
+void sup_route_plan(struct sup_httpd_req *req);
 void sup_route_regions(struct sup_httpd_req *req);
 void sup_route_coverage(struct sup_httpd_req *req);
 void sup_route_fuse(struct sup_httpd_req *req);

@@ -40,8 +40,9 @@ static void make_id(struct sup_report *r)
              (uint32_t)sup_random_u64());
 }
 
-static void begin_report(struct sup_reconciler *rc, bool dry, struct sup_report *r)
+static void begin_report(struct sup_reconciler *rc, int kind, struct sup_report *r)
 {
+    bool dry = kind == RUN_DRY;
     const struct sup_options *c = rc->opts.config;
     const char *mode = c->ses.mode == SUP_MODE_OBSERVE ? "observe" : "enforce";
 
@@ -50,6 +51,8 @@ static void begin_report(struct sup_reconciler *rc, bool dry, struct sup_report 
     make_id(r);
     sup_text_copy(r->region, sizeof(r->region), c->region);
     sup_text_copy(r->mode, sizeof(r->mode), dry ? "dry-run" : mode);
+    if (kind == RUN_PLAN)
+        memcpy(r->plan, rc->plan, sizeof(r->plan));
 }
 
 /* What nobody works on, and what is under way. */
@@ -88,7 +91,7 @@ static void finish_report(struct sup_reconciler *rc, struct sup_report *r, int c
     r->finished_ms = sup_wall_ms();
     r->converged = is_converged(r);
     pthread_mutex_lock(&rc->mutex);
-    if (strcmp(r->mode, "dry-run") != 0)
+    if (strcmp(r->mode, "dry-run") != 0 && r->plan[0] == '\0')
         rc->due_mono_ms = sup_mono_ms() + next_run_ms(rc, r, code != SUP_OK);
     r->next_run_ms = r->finished_ms + rc->due_mono_ms - sup_mono_ms();
     pthread_mutex_unlock(&rc->mutex);
@@ -132,7 +135,7 @@ static void run(struct sup_reconciler *rc, int kind, uint64_t ticket)
 
     if (!r)
         return;
-    begin_report(rc, kind == RUN_DRY, r);
+    begin_report(rc, kind, r);
     code = sup_reconcile_run(rc, kind == RUN_DRY, r, &err);
     if (code == SUP_OK)
         code = sup_reconcile_settle(rc, r, &err);
@@ -164,6 +167,8 @@ static int next_kind(struct sup_reconciler *rc, uint64_t *ticket)
         int64_t left = rc->due_mono_ms - sup_mono_ms();
         if (rc->wanted[RUN_DRY] > rc->done[RUN_DRY])
             kind = RUN_DRY;
+        else if (rc->wanted[RUN_PLAN] > rc->done[RUN_PLAN])
+            kind = RUN_PLAN;
         else if (rc->wanted[RUN_APPLY] > rc->done[RUN_APPLY] || left <= 0)
             kind = RUN_APPLY;
         else
@@ -311,24 +316,51 @@ bool sup_reconciler_last(struct sup_reconciler *rc, struct sup_report *out)
 
 /* --- for HTTP --- */
 
-int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPORT_ID_MAX + 1],
-                          struct sup_err *err)
+/* Under the mutex. */
+static int run_and_wait(struct sup_reconciler *rc, int kind, char id[SUP_REPORT_ID_MAX + 1],
+                        struct sup_err *err)
 {
-    struct sup_reconciler *rc = s->reconciler;
-    int kind = dry_run ? RUN_DRY : RUN_APPLY;
-    uint64_t ticket;
+    uint64_t ticket = ++rc->wanted[kind];
     bool done;
 
-    pthread_mutex_lock(&rc->mutex);
-    ticket = ++rc->wanted[kind];
     pthread_cond_broadcast(&rc->cond);
     while (rc->done[kind] < ticket && !sup_stop_is_set(&rc->stop))
         (void)sup_cond_wait_ms(&rc->cond, &rc->mutex, -1);
     done = rc->done[kind] >= ticket;
     if (done)
         memcpy(id, rc->last_id[kind], sizeof(rc->last_id[kind]));
-    pthread_mutex_unlock(&rc->mutex);
     return done ? SUP_OK : sup_err_set(err, SUP_ECLOSED, "the agent is stopping");
+}
+
+int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPORT_ID_MAX + 1],
+                          struct sup_err *err)
+{
+    struct sup_reconciler *rc = s->reconciler;
+    int code;
+
+    pthread_mutex_lock(&rc->mutex);
+    code = run_and_wait(rc, dry_run ? RUN_DRY : RUN_APPLY, id, err);
+    pthread_mutex_unlock(&rc->mutex);
+    return code;
+}
+
+int sup_reconciler_apply_plan(struct sup_reconciler *rc, const char *plan,
+                              char id[SUP_REPORT_ID_MAX + 1], struct sup_err *err)
+{
+    int code;
+
+    pthread_mutex_lock(&rc->mutex);
+    /* One plan at a time. */
+    while (rc->done[RUN_PLAN] < rc->wanted[RUN_PLAN] && !sup_stop_is_set(&rc->stop))
+        (void)sup_cond_wait_ms(&rc->cond, &rc->mutex, -1);
+    if (sup_stop_is_set(&rc->stop)) {
+        code = sup_err_set(err, SUP_ECLOSED, "the agent is stopping");
+    } else {
+        sup_text_copy(rc->plan, sizeof(rc->plan), plan);
+        code = run_and_wait(rc, RUN_PLAN, id, err);
+    }
+    pthread_mutex_unlock(&rc->mutex);
+    return code;
 }
 
 void sup_service_fuse(struct sup_service *s, struct sup_fuse *out)

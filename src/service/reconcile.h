@@ -47,6 +47,18 @@ bool sup_reconciler_last(struct sup_reconciler *rc, struct sup_report *out);
  * the agent stops. */
 int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPORT_ID_MAX + 1],
                           struct sup_err *err);
+/* Applies the plan of a dry run, and nothing else: every address that the plan names must still
+ * need just the same, else nothing is written and the report's error says what moved. The report of
+ * the dry run must be here still. SUP_EINPUT: observing, or no such plan; SUP_ECLOSED. */
+int sup_service_reconcile_plan(struct sup_service *s, const char *plan,
+                               char id[SUP_REPORT_ID_MAX + 1], struct sup_err *err);
+/* This node's name. Any thread. */
+const char *sup_service_node(struct sup_service *s);
+/* The plan of that dry run, as each gets it in order. SUP_EINPUT: no finished dry run, or one with
+ * more differences than are stored; SUP_ENOTFOUND. */
+int sup_service_plan(struct sup_service *s, const char *id, struct sup_report *out,
+                     bool (*each)(void *arg, const struct sup_difference *d), void *arg,
+                     struct sup_err *err);
 /* The report with that id; "" or "last" = the newest finished one. each (may be NULL) gets its
  * differences, sorted by address, until it returns false. SUP_ENOTFOUND. */
 int sup_service_report(struct sup_service *s, const char *id, struct sup_report *out,

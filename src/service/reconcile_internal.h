@@ -10,7 +10,10 @@
 
 /* Shared by reconcile*.c only. */
 
-enum { RUN_APPLY, RUN_DRY, N_RUN_KINDS };
+/* Differences kept with a report; counts go on. */
+#define SUP_DIFFERENCES_MAX 100000
+
+enum { RUN_APPLY, RUN_DRY, RUN_PLAN, N_RUN_KINDS };
 
 struct sup_reconciler {
     struct sup_reconciler_options opts;
@@ -30,7 +33,8 @@ struct sup_reconciler {
     char last_id[N_RUN_KINDS][SUP_REPORT_ID_MAX + 1];
     int64_t due_mono_ms;
     bool running;
-    struct sup_report last; /* the last finished one that was no dry run; id "" = none */
+    char plan[SUP_REPORT_ID_MAX + 1]; /* what a RUN_PLAN applies */
+    struct sup_report last;           /* the last finished one that was no dry run; id "" = none */
     struct sup_fuse fuse;
 };
 
@@ -38,6 +42,7 @@ struct sup_reconciler {
 struct sup_scan_item {
     struct sup_scan_item *next;
     char key[SUP_ADDRESS_MAX + 1];
+    uint64_t expected; /* of a saved plan; 0: the plan does not name the address */
     size_t n_listed;
     struct sup_listed listed[SUP_SPELLINGS_MAX];
     char texts[]; /* of the spellings */
@@ -48,6 +53,12 @@ struct sup_walk_address {
     struct sup_reconcile_address a;
     enum sup_diff_cause unmanaged; /* 0: an address that supsync keeps */
 };
+
+/* --- reconcile.c --- */
+
+/* Runs with the plan of that dry run and waits, as sup_service_reconcile. */
+int sup_reconciler_apply_plan(struct sup_reconciler *rc, const char *plan,
+                              char id[SUP_REPORT_ID_MAX + 1], struct sup_err *err);
 
 /* --- reconcile_scan.c --- */
 
@@ -68,7 +79,8 @@ int sup_reconcile_walk(struct sup_reconciler *rc,
 
 /* --- reconcile_run.c --- */
 
-/* Scans, plans and, unless dry, applies. r is filled; the differences are stored as it goes. */
+/* Scans, plans and, unless dry, applies; r->plan, if any, and nothing else. r is filled; the
+ * differences are stored as it goes. */
 int sup_reconcile_run(struct sup_reconciler *rc, bool dry, struct sup_report *r,
                       struct sup_err *err);
 

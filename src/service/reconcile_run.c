@@ -4,15 +4,15 @@
 #include "base/text.h"
 #include "service/apply_txn.h"
 #include "service/reconcile_internal.h"
+#include "service/reconcile_saved.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Addresses a transaction: large enough to be cheap, small enough not to hold up the writer. */
 #define BATCH_MAX 128
-/* Differences kept with a report; counts go on. */
-#define DIFFERENCES_MAX 100000
 
 /* Rows of an import job, by SES's limits; and what one takes, by rule of thumb: the object, the
  * job, looking whether it is done. */
@@ -29,6 +29,9 @@ struct run {
     bool write; /* else plan and report only */
     uint64_t removals;
     uint64_t listed;
+    struct sup_saved_plan *saved; /* for the pass under way; NULL: none is applied */
+    uint64_t expected;            /* of the address in hand, by the saved plan */
+    uint64_t moved;               /* changed between the look and the act */
     uint64_t concerned; /* addresses that the second look would do or say something about */
     struct sup_scan_item *batch;
     size_t n_batch;
@@ -228,7 +231,7 @@ static int record(struct run *r, struct sup_txn *t, struct sup_slice key,
     r->tally.counts[SUP_COUNT_PENDING] += d->result == SUP_DIFF_PENDING;
     if (d->result != SUP_DIFF_WITHHELD)
         count_action(r->tally.counts, d);
-    if (r->tally.n_differences == DIFFERENCES_MAX)
+    if (r->tally.n_differences == SUP_DIFFERENCES_MAX)
         return SUP_OK;
     sup_report_key_difference(&k, r->report->id, (uint32_t)r->tally.n_differences++);
     sup_buf_reset(&r->value);
@@ -254,6 +257,15 @@ static int act_unmanaged(struct run *r, struct sup_txn *t, const struct sup_scan
     return record(r, t, sup_slice_str(item->key + 1), &s, err);
 }
 
+/* What a saved plan does not name stays as it is. */
+static void only_report(struct sup_reconcile_plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->steps[i].action != SUP_DO_NOTHING)
+            p->steps[i].action = SUP_DO_REPORT;
+    }
+}
+
 static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
                    const struct sup_scan_item *item, struct sup_err *err)
 {
@@ -264,8 +276,19 @@ static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
 
     if (unmanaged)
         return act_unmanaged(r, t, item, unmanaged, err);
-    rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, r->write,
-                             &r->plan, err);
+    bool write = r->write;
+    if (r->saved) {
+        rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, false,
+                                 &r->plan, err);
+        if (rc != SUP_OK)
+            return rc;
+        write = item->expected != 0 && sup_plan_digest(&r->plan) == item->expected;
+        r->moved += item->expected != 0 && !write;
+    }
+    rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, write, &r->plan,
+                             err);
+    if (r->saved && !write)
+        only_report(&r->plan);
     for (size_t i = 0; rc == SUP_OK && i < r->plan.n; i++)
         rc = record(r, t, address.key, &r->plan.steps[i], err);
     return rc;
@@ -333,6 +356,7 @@ static int gather(struct run *r, const struct sup_walk_address *w, struct sup_er
     if (!item)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     item->next = r->batch;
+    item->expected = r->expected;
     item->n_listed = a->n_listed;
     snprintf(item->key, sizeof(item->key), "%.*s", (int)a->key.n, (const char *)a->key.p);
     at = item->texts;
@@ -363,7 +387,10 @@ static int choose(void *arg, const struct sup_walk_address *w, struct sup_err *e
     r->plan.n = 0;
     if (!w->unmanaged)
         sup_reconcile_plan(&w->a, &r->rules, &r->plan);
-    if (!r->write)
+    r->expected = 0;
+    if (r->saved && sup_saved_plan_match(r->saved, w, &r->plan, &r->expected) != SUP_SAVED_SAME)
+        r->expected = 0;
+    if (!r->write || (r->saved && r->expected == 0))
         return plan_only(r, w, err);
     if (w->unmanaged || r->plan.n > 0 || (!r->plan.busy && is_stale(&w->a)))
         return gather(r, w, err);
@@ -400,12 +427,63 @@ static void estimate(struct run *r)
         r->report->estimated_ms = put_ms + delete_ms;
 }
 
+/* --- a saved plan --- */
+
+static int hold_against(void *arg, const struct sup_walk_address *w, struct sup_err *err)
+{
+    struct run *r = arg;
+
+    (void)err;
+    r->plan.n = 0;
+    if (!w->unmanaged)
+        sup_reconcile_plan(&w->a, &r->rules, &r->plan);
+    (void)sup_saved_plan_match(r->saved, w, &r->plan, &r->expected);
+    return SUP_OK;
+}
+
+/* Before anything is written: does all of the plan still hold? */
+static int check_saved(struct run *r, struct sup_err *err)
+{
+    const char *first = "";
+    uint64_t moved;
+    int code;
+
+    if (r->report->plan[0] == '\0')
+        return SUP_OK;
+    code = sup_saved_plan_open(r->rc, &r->saved, err);
+    if (code == SUP_OK)
+        code = sup_reconcile_walk(r->rc, hold_against, r, err);
+    if (code != SUP_OK)
+        return code;
+    moved = sup_saved_plan_moved(r->saved, &first);
+    if (moved > 0)
+        return sup_err_set(err, SUP_EINPUT,
+                           "the plan is refused and nothing was written: %" PRIu64
+                           " of its addresses are not as it saw them, the first is %s",
+                           moved, first);
+    sup_saved_plan_free(r->saved);
+    r->saved = NULL;
+    return sup_saved_plan_open(r->rc, &r->saved, err);
+}
+
+static int check_moved(const struct run *r, struct sup_err *err)
+{
+    if (r->moved == 0)
+        return SUP_OK;
+    return sup_err_set(err, SUP_EAGAIN,
+                       "%" PRIu64 " addresses of the plan changed while it was applied, and were "
+                       "left as they are",
+                       r->moved);
+}
+
 static int plan_and_act(struct run *r, struct sup_err *err)
 {
     int code = sup_reconcile_walk(r->rc, look, r, err);
 
     if (code == SUP_OK)
         code = check_fuse(r, err);
+    if (code == SUP_OK)
+        code = check_saved(r, err);
     /* What came to be after the first look is the next run's. */
     if (code == SUP_OK && r->concerned > 0)
         code = sup_reconcile_walk(r->rc, choose, r, err);
@@ -415,6 +493,10 @@ static int plan_and_act(struct run *r, struct sup_err *err)
     estimate(r);
     if (code == SUP_OK)
         code = use_up_fuse(r, err);
+    if (code == SUP_OK)
+        code = check_moved(r, err);
+    sup_saved_plan_free(r->saved);
+    r->saved = NULL;
     return code;
 }
 

@@ -1,6 +1,8 @@
 """Reconciliation: what SES and people change in a Region's list, and what comes of it."""
 
 import json
+import os
+import tempfile
 import time
 import unittest
 
@@ -405,6 +407,81 @@ class Reports(Case):
         self.assertEqual(agent.verdict("dry@example.com"), "allow")
         self.assertEqual(sim.suppression(R), before)
         self.assertEqual(self.reconcile(agent, status=0)["counts"]["adopted"], 1)
+
+    def plan_file(self, agent):
+        path = os.path.join(tempfile.mkdtemp(dir=agent.directory), "plan.ndjson")
+        self.reconcile(agent, "--dry-run", "--save", path, status=1)
+        with open(path, encoding="utf-8") as f:
+            return path, [json.loads(line) for line in f]
+
+    def test_a_saved_plan_is_applied_and_nothing_else(self):
+        sim, agent = self.one()
+        put(sim, R, "a@example.com")
+        put(sim, R, "Twin@example.com", "COMPLAINT")
+        path, lines = self.plan_file(agent)
+        self.assertEqual(lines[0]["supsync_plan"], 1)
+        self.assertEqual((lines[0]["node"], lines[0]["region"]), (R, R))
+        self.assertEqual([s["address"] for s in lines[1:-1]], ["a@example.com", "twin@example.com"])
+        put(sim, R, "later@example.com")  # news about others do not matter, and are not touched
+        report = self.reconcile(agent, "--plan", path, status=1)
+        self.assertEqual(report["plan"], lines[0]["id"])
+        self.assertEqual(
+            self.kinds(report),
+            [
+                ("a@example.com", "extra", "added", "adopt-add", "done"),
+                ("later@example.com", "extra", "added", "report", "none"),
+                ("twin@example.com", "extra", "added", "adopt-add", "done"),
+            ],
+        )
+        self.assertEqual(report["counts"]["reported"], 1)
+        self.assertFalse(report["converged"])
+        self.assertEqual(agent.verdict("later@example.com"), "allow")
+        self.assertEqual(agent.verdict("a@example.com"), "block")
+        again = agent.cli("reconcile", "--plan", path)
+        self.assertEqual(again.returncode, 1, "it was applied: its addresses moved")
+        self.assertIn("refused", again.stderr)
+
+    def test_a_plan_whose_addresses_moved_is_refused(self):
+        sim, agent = self.one()
+        for address in ("a@example.com", "b@example.com"):
+            put(sim, R, address)
+        path, _ = self.plan_file(agent)
+        put(sim, R, "b@example.com")  # a new LastUpdateTime: another entry than the plan saw
+        run = agent.cli("reconcile", "--plan", path)
+        self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+        self.assertIn("refused", run.stderr)
+        self.assertIn("b@example.com", run.stderr)
+        self.assertEqual(agent.verdict("a@example.com"), "allow", "nothing of it is applied")
+        path, _ = self.plan_file(agent)
+        delete(sim, R, "a@example.com")
+        self.assertIn("a@example.com", agent.cli("reconcile", "--plan", path).stderr)
+        put(sim, R, "a@example.com")
+        path, _ = self.plan_file(agent)
+        agent.cli("suppress", "b@example.com", "--reason", "bounce", "--note", "desired changes")
+        self.assertIn("b@example.com", agent.cli("reconcile", "--plan", path).stderr)
+
+    def test_plan_files_that_are_not_taken(self):
+        sim, agent = self.one()
+        put(sim, R, "a@example.com")
+        path, lines = self.plan_file(agent)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        other = path + ".other"
+        for bad, why in [
+            (text.replace("adopt-add", "nothing-x"), "checksum"),
+            (text[: len(text) // 2], "checksum"),
+            ("", "empty"),
+            (text.replace('"supsync_plan":1', '"supsync_plan":2'), "version 2"),
+            ("{}\n{}\n", "not a plan"),
+        ]:
+            with open(other, "w", encoding="utf-8") as f:
+                f.write(bad)
+            run = agent.cli("reconcile", "--plan", other)
+            self.assertEqual((run.returncode, why in run.stderr), (1, True), run.stderr)
+        self.assertEqual(agent.cli("reconcile", "--dry-run", "--save", path).returncode, 3, "never over a file")
+        self.assertEqual(agent.cli("reconcile", "--save", other).returncode, 2)
+        self.assertEqual(agent.cli("reconcile", "--dry-run", "--plan", path).returncode, 2)
+        self.assertEqual(agent.verdict("a@example.com"), "allow")
 
     def test_formats_and_routes(self):
         sim, agent = self.one()

@@ -278,6 +278,57 @@ int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPOR
     return sup_err_set(err, SUP_ECLOSED, "the fake does not reconcile");
 }
 
+const char *sup_service_node(struct sup_service *s)
+{
+    (void)s;
+    return "fake";
+}
+
+int sup_service_reconcile_plan(struct sup_service *s, const char *plan,
+                               char id[SUP_REPORT_ID_MAX + 1], struct sup_err *err)
+{
+    (void)plan;
+    return sup_service_reconcile(s, false, id, err);
+}
+
+/* One plan, "known", of two steps and something that is only reported. */
+int sup_service_plan(struct sup_service *s, const char *id, struct sup_report *out,
+                     bool (*each)(void *arg, const struct sup_difference *d), void *arg,
+                     struct sup_err *err)
+{
+    static const struct sup_difference d[] = {
+        {.address = "a@example.com",
+         .kind = SUP_DIFF_MISSING,
+         .cause = SUP_WHY_NEVER_LISTED,
+         .action = SUP_DO_PUT,
+         .result = SUP_DIFF_PLANNED,
+         .reason = SUP_REASON_BOUNCE},
+        {.address = "b@example.com",
+         .kind = SUP_DIFF_TWIN,
+         .cause = SUP_WHY_SPELLINGS,
+         .result = SUP_DIFF_NONE},
+        {.address = "\"c d\"@example.com",
+         .spelling = "\"C d\"@example.com",
+         .kind = SUP_DIFF_EXTRA,
+         .cause = SUP_WHY_ADDED,
+         .action = SUP_DO_ADOPT_ADD,
+         .result = SUP_DIFF_PLANNED,
+         .reason = SUP_REASON_COMPLAINT,
+         .time_ms = 1700000000123},
+    };
+
+    (void)s;
+    memset(out, 0, sizeof(*out));
+    if (strcmp(id, "known") != 0)
+        return sup_err_set(err, SUP_ENOTFOUND, "no report %s", id);
+    snprintf(out->id, sizeof(out->id), "known");
+    snprintf(out->region, sizeof(out->region), "eu-west-1");
+    out->finished_ms = 1700000000000;
+    for (size_t i = 0; each && i < sizeof(d) / sizeof(d[0]) && each(arg, &d[i]); i++)
+        ;
+    return SUP_OK;
+}
+
 int sup_service_report(struct sup_service *s, const char *id, struct sup_report *out,
                        bool (*each)(void *arg, const struct sup_difference *d), void *arg,
                        struct sup_err *err)

@@ -106,13 +106,25 @@ static void spreads_similar_addresses(void **state)
     free(hashes);
 }
 
+/* The value of the empty input is XXH3's own test vector; pieces in order, each counts. */
+static void checksums_chain(void **state)
+{
+    uint64_t ab = sup_checksum64(sup_checksum64(0, SUP_SLICE_LIT("a")), SUP_SLICE_LIT("b"));
+
+    (void)state;
+    assert_true(sup_checksum64(0, sup_slice_of(NULL, 0)) == 0x2d06800538d394c2);
+    assert_true(ab == sup_checksum64(sup_checksum64(0, SUP_SLICE_LIT("a")), SUP_SLICE_LIT("b")));
+    assert_true(ab != sup_checksum64(sup_checksum64(0, SUP_SLICE_LIT("b")), SUP_SLICE_LIT("a")));
+    assert_true(ab != sup_checksum64(0, SUP_SLICE_LIT("ab")));
+    assert_true(ab != sup_checksum64(0, SUP_SLICE_LIT("b")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(siphash_vectors),
-        cmocka_unit_test(key_depends_on_cluster_and_secret),
-        cmocka_unit_test(derivation_is_pinned),
-        cmocka_unit_test(spreads_similar_addresses),
+        cmocka_unit_test(siphash_vectors),      cmocka_unit_test(key_depends_on_cluster_and_secret),
+        cmocka_unit_test(derivation_is_pinned), cmocka_unit_test(spreads_similar_addresses),
+        cmocka_unit_test(checksums_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

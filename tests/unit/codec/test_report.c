@@ -35,6 +35,7 @@ static void report_comes_back(void **state)
                             .region = "eu-west-1",
                             .mode = "enforce",
                             .fuse = "closed",
+                            .plan = "20261124T075100.000Z-00000002",
                             .error = "no",
                             .started_ms = 5,
                             .finished_ms = 6,
@@ -59,6 +60,7 @@ static void report_comes_back(void **state)
     assert_string_equal(out.region, in.region);
     assert_string_equal(out.mode, in.mode);
     assert_string_equal(out.fuse, in.fuse);
+    assert_string_equal(out.plan, in.plan);
     assert_string_equal(out.error, in.error);
     assert_int_equal(out.started_ms, 5);
     assert_int_equal(out.finished_ms, 6);
