@@ -56,8 +56,8 @@ int sup_event_job_read(struct sup_event_job *j, struct sup_event_reader *reader,
                        struct sup_verdicts *verdicts, struct sup_slice body,
                        const struct sup_classify_context *ctx, enum sup_cause cause,
                        struct sup_err *err);
-/* The same in parts, for several messages in one job: begin, add as often as there are messages, end.
- * Each add returns what became of its message. */
+/* The same in parts, for several messages in one job: begin, add as often as there are messages,
+ * end. Each add returns what became of its message. */
 void sup_event_job_begin(struct sup_event_job *j);
 int sup_event_job_add(struct sup_event_job *j, struct sup_event_reader *reader,
                       struct sup_verdicts *verdicts, struct sup_slice body,
@@ -74,8 +74,9 @@ int sup_event_job_read_stream(struct sup_event_job *j, struct sup_event_reader *
                               struct sup_err *err);
 /* Is there nothing to decide or count? */
 bool sup_event_job_empty(const struct sup_event_job *j);
-/* Hands it to the writer; again after an error, if wanted. done runs on the writer thread after the commit, or with an error; it
- * must not block. Errors as sup_writer_submit: then done does not run. */
+/* Hands it to the writer; again after an error, if wanted. done runs on the writer thread after the
+ * commit, or with an error; it must not block. Errors as sup_writer_submit: then done does not run.
+ */
 int sup_event_job_submit(struct sup_event_job *j, void (*done)(void *arg, int code), void *arg,
                          int64_t timeout_ms);
 /* What came of it; complete when done ran (or when it was empty). */
