@@ -178,7 +178,8 @@ static void say(const struct sup_cli *cli, const struct exporting *e)
 int sup_events_export(struct sup_cli *cli, const struct sup_events_export *x)
 {
     struct exporting e = {.x = x, .hour = -1};
-    int64_t since = 0, until = sup_wall_ms() / HOUR_MS;
+    /* A file is not written again, and events may come late: their hour gets another one. */
+    int64_t since = 0, until = sup_wall_ms() / HOUR_MS - 1;
 
     if (!hour_of(x->since, &since) || !hour_of(x->until, &until))
         return sup_cli_usage_error(cli, "--since and --until: use a time, or how long ago");

@@ -7,7 +7,7 @@
  * which Athena and whatever reads Hive's layout take as partitions. */
 struct sup_events_export {
     const char *dir;
-    const char *since, *until; /* as the options have them; NULL: all, and up to this hour */
+    const char *since, *until; /* as the options have them; NULL: all, up to the hour before this */
     const char *compress;      /* "gzip" or "none" */
     bool replace;              /* files that are there */
 };
