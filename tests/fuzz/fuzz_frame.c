@@ -1,11 +1,16 @@
 /* Any bytes as what a peer sends: frames, whatever the pieces they come in, and the messages in
- * them. What is accepted keeps to the limits and encodes to what decodes to the same. */
+ * them, and what is said to a HELLO. What is accepted keeps to the limits and encodes to what
+ * decodes to the same. */
 #include "fuzz.h"
 
 #include "codec/mesh_msg.h"
 #include "codec/value.h"
+#include "mesh/session_impl.h"
 
 #include <string.h>
+
+/* Past those of repair and snapshots. */
+#define TYPES 40
 
 static struct sup_mesh_mem *mem;
 static struct sup_mesh_mem *mem2;
@@ -31,6 +36,33 @@ static void check_mutations(const struct sup_mutations *ms)
     }
 }
 
+static bool known(void *arg, const char *node)
+{
+    (void)arg;
+    return strcmp(node, "us") == 0;
+}
+
+/* Either end's judgement of a HELLO: a session, or a refusal whose reason can be sent. */
+static void check_hello(const struct sup_hello *peer)
+{
+    const struct sup_session_local local = {.cluster = "prod",
+                                            .node = "eu",
+                                            .node_id = 1,
+                                            .key_check = 42,
+                                            .drift_limit_ms = 60000,
+                                            .known = known};
+
+    for (int dialed = 0; dialed < 2; dialed++) {
+        enum sup_refusal why = SUP_REFUSED_OTHER;
+        struct sup_err err = {0};
+        int rc = sup_hello_check(peer, &local, dialed ? "us" : NULL, &why, &err);
+        FUZZ_CHECK((rc == SUP_OK) == (err.msg[0] == '\0'));
+        FUZZ_CHECK(rc != SUP_OK || (strcmp(peer->cluster, "prod") == 0 && peer->node_id != 1 &&
+                                    strcmp(peer->node, "us") == 0));
+        FUZZ_CHECK(rc == SUP_OK || strcmp(sup_refusal_name(why), "other") != 0);
+    }
+}
+
 static void check_message(void)
 {
     switch (msg.type) {
@@ -38,6 +70,7 @@ static void check_message(void)
         FUZZ_CHECK(strnlen(msg.u.hello.node, SUP_MESH_NAME_MAX + 1) <= SUP_MESH_NAME_MAX);
         FUZZ_CHECK(strnlen(msg.u.hello.cluster, SUP_MESH_NAME_MAX + 1) <= SUP_MESH_NAME_MAX);
         check_vv(&msg.u.hello.vv);
+        check_hello(&msg.u.hello);
         break;
     case SUP_FRAME_REFUSE:
     case SUP_FRAME_BYE:
@@ -118,6 +151,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Past checksum and header: the rest as a message, its first byte as the type. */
     if (size > 0)
         check_frame(
-            &(struct sup_frame){.type = data[0] % 10, .body = sup_slice_of(data + 1, size - 1)});
+            &(struct sup_frame){.type = data[0] % TYPES, .body = sup_slice_of(data + 1, size - 1)});
     return 0;
 }
