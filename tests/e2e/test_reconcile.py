@@ -8,6 +8,14 @@ import unittest
 
 import harness
 
+try:
+    import jsonschema
+
+    with open(os.path.join(harness.SOURCE, "proto", "report.schema.json"), encoding="utf-8") as schema:
+        SCHEMA = json.load(schema)
+except ImportError:
+    SCHEMA = None
+
 REGIONS = ["eu-west-1", "us-east-1", "ap-northeast-1"]
 R = REGIONS[0]
 
@@ -46,7 +54,10 @@ class Case(harness.TestCase):
         run = agent.cli("reconcile", "--output", "json", *arguments)
         if status is not None:
             self.assertEqual(run.returncode, status, run.stdout + run.stderr)
-        return json.loads(run.stdout)
+        report = json.loads(run.stdout)
+        if SCHEMA is not None:  # every report of every test, where the validator is installed
+            jsonschema.validate(report, SCHEMA)
+        return report
 
     def kinds(self, report):
         return sorted((d["address"], d["kind"], d["cause"], d["action"], d["result"]) for d in report["differences"])
@@ -482,6 +493,18 @@ class Reports(Case):
         self.assertEqual(agent.cli("reconcile", "--save", other).returncode, 2)
         self.assertEqual(agent.cli("reconcile", "--dry-run", "--plan", path).returncode, 2)
         self.assertEqual(agent.verdict("a@example.com"), "allow")
+
+    @unittest.skipIf(SCHEMA is None, "python3-jsonschema is not installed")
+    def test_the_schema_refuses_what_is_no_report(self):
+        _, agent = self.one()
+        good = self.reconcile(agent, status=0)
+        for name in good:
+            with self.assertRaises(jsonschema.ValidationError, msg=name):
+                jsonschema.validate({k: v for k, v in good.items() if k != name}, SCHEMA)
+        for change in ({"mode": "x"}, {"converged": "yes"}, {"started": None}, {"counts": {}}, {"differences": [{}]}):
+            with self.assertRaises(jsonschema.ValidationError, msg=str(change)):
+                jsonschema.validate({**good, **change}, SCHEMA)
+        jsonschema.validate(json.loads(agent.cli("report", "--output", "json").stdout), SCHEMA)
 
     def test_formats_and_routes(self):
         sim, agent = self.one()
