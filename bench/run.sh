@@ -42,6 +42,9 @@ run "$SUPSYNC_BIN/bench_repair" "$repaired"
 mkdir "$work/mesh"
 run "$SUPSYNC_BIN/bench_replication" "$work/mesh" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
     "$work/b.pem" "$work/b.key"
+mkdir "$work/join"
+run "$SUPSYNC_BIN/bench_join" "$work/join" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
+    "$work/b.pem" "$work/b.key" "$records"
 mkdir "$work/partition"
 run "$SUPSYNC_BIN/bench_partition" "$work/partition" "$work/ca.pem" "$work/a.pem" "$work/a.key" \
     "$work/b.pem" "$work/b.key"
@@ -72,6 +75,8 @@ jq -rs '
      ["backfill of deliveries / the same", $b.backfill.delivery_of_parse_only],
      ["backfill of a mix with 3 % bounces / the same", $b.backfill.mix_of_parse_only],
      ["backfill of a mix / Python that parses and upserts into SQLite", $b.backfill.mix_backfill_per_core_s / $b.backfill.mix_python_sqlite_per_core_s],
+     ["joining by snapshot / scan and zstd of the same records alone", $b.join.records_per_s / $b.join.scan_zstd_per_s],
+     ["lookup p99 while giving a snapshot / without", $b.join.lookup_p99_us_while_giving / $b.join.lookup_p99_us],
      ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s],
      ["CPU of scan and plan / JSON parse alone, per entry", $b.scan.cpu_us_per_entry / $b.list_parse.json_us_per_entry]]
     | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do

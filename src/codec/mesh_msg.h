@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "codec/frame.h"
+#include "codec/mesh_refusal.h"
 #include "codec/mesh_repair.h"
 #include "codec/mesh_snapshot.h"
 #include "codec/mesh_summary.h"
@@ -20,7 +21,6 @@
 #define SUP_MESH_VERSION_MAX 1
 
 #define SUP_MESH_NAME_MAX      64    /* node and cluster names, bytes */
-#define SUP_MESH_REASON_MAX    256   /* longer ones are cut */
 #define SUP_MESH_MUTATIONS_MAX 8192  /* in one message */
 #define SUP_MESH_HELLO_MAX     65536 /* body of a HELLO or REFUSE: all that a stranger may send */
 
@@ -35,26 +35,6 @@ struct sup_hello {
     uint64_t epoch, members; /* of the configuration; what stands for its members, 0 = not said */
     struct sup_vv vv;
     enum sup_standing standing;
-};
-
-/* Codes of REFUSE and BYE. Sent: never renumber. */
-enum sup_refusal {
-    SUP_REFUSED_OTHER = 0,
-    SUP_REFUSED_CLUSTER = 1,  /* other cluster */
-    SUP_REFUSED_VERSION = 2,  /* no common protocol version */
-    SUP_REFUSED_DRIFT = 3,    /* max_clock_drift differs */
-    SUP_REFUSED_KEY = 4,      /* the address hash key differs */
-    SUP_REFUSED_NAME = 5,     /* not the node that was dialled, or not a configured peer */
-    SUP_REFUSED_SELF = 6,     /* a node that reached itself, or a copy of its store */
-    SUP_REFUSED_PROTOCOL = 7, /* a frame or message that makes no sense */
-    SUP_REFUSED_STOPPING = 8, /* BYE: shutting down */
-    SUP_REFUSED_IDENTITY = 9  /* the certificate was not verified */
-};
-const char *sup_refusal_name(unsigned code); /* "cluster" …, "other" */
-
-struct sup_goodbye { /* REFUSE and BYE */
-    unsigned code;
-    char reason[SUP_MESH_REASON_MAX + 1];
 };
 
 struct sup_heartbeat {
