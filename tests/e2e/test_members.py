@@ -74,7 +74,8 @@ class Members(harness.TestCase):
         harness.wait_for(
             lambda: all(a.status()["mesh"]["epoch"] == 2 and not self.problems(a) for a in agents),
             "all of one mind")
-        self.assertEqual({p["members"] for a in agents for p in a.status()["peers"]}, {"same"})
+        harness.wait_for(
+            lambda: {p["members"] for a in agents for p in a.status()["peers"]} == {"same"}, "the same members")
 
         # A file that makes no sense changes nothing.
         good = json.loads(json.dumps(eu.config))
