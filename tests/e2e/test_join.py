@@ -65,7 +65,7 @@ class Join(harness.TestCase):
         for i in range(KILLS):
             joiner.start()
             goal = RECORDS * (i + 1) // (KILLS + 2)
-            harness.wait_for(lambda g=goal: self.copied(joiner) >= g, "%d records" % goal, 20, every=0.01)
+            harness.wait_for(lambda g=goal: self.copied(joiner) >= g, "%d records" % goal, 300, every=0.01)
             self.assertEqual(joiner.verdict("fill0@example.com"), "unknown")
             ready = joiner.request("GET", "/readyz")
             self.assertEqual(ready.status, 503)
@@ -75,7 +75,7 @@ class Join(harness.TestCase):
         joiner.start()
         began = harness.wait_for(lambda: max(self.copied(joiner), 0), "what is there")
         self.assertGreaterEqual(began, RECORDS * KILLS // (KILLS + 2), "began anew")
-        self.joined(joiner)
+        self.joined(joiner, 600)
         self.assertEqual(joiner.verdict("fill0@example.com"), "block")
         self.assertEqual(joiner.verdict("fill9@example.com"), "allow")
         self.same([donor, joiner])
@@ -103,7 +103,7 @@ class Join(harness.TestCase):
             {"name": a.node, "url": "tls+tcp://127.0.0.1:%d" % a.mesh_port} for a in (donor, second)
         ]
         joiner.start()
-        self.joined(joiner)
+        self.joined(joiner, 600)
         donor.start()
         harness.wait_for(lambda: donor.status()["join"]["phase"] == "ready", "the donor")
         self.same([donor, second, joiner])
