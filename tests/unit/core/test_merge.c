@@ -67,6 +67,13 @@ static void total_order(void **state)
 }
 
 /* The rule itself, part by part: the first that differs decides, whatever the later ones say. */
+static struct sup_register held(enum sup_state state, sup_hlc_time time, uint64_t origin,
+                                struct sup_slice encoded)
+{
+    return (struct sup_register){
+        .present = true, .state = state, .time = time, .origin = origin, .encoded = encoded};
+}
+
 static void what_decides(void **state)
 {
     const struct sup_register base = {.present = true,
@@ -77,17 +84,17 @@ static void what_decides(void **state)
     struct sup_register o;
 
     (void)state;
-    o = (struct sup_register){true, SUP_CLEARED, 11, 1, 0, SUP_SLICE_LIT("")};
+    o = held(SUP_CLEARED, 11, 1, SUP_SLICE_LIT(""));
     assert_true(sup_decision_cmp(&o, &base) > 0); /* the later one, be it a clear */
-    o = (struct sup_register){true, SUP_SUPPRESSED, 9, 99, 0, SUP_SLICE_LIT("z")};
+    o = held(SUP_SUPPRESSED, 9, 99, SUP_SLICE_LIT("z"));
     assert_true(sup_decision_cmp(&o, &base) < 0);
-    o = (struct sup_register){true, SUP_SUPPRESSED, 10, 1, 0, SUP_SLICE_LIT("")};
+    o = held(SUP_SUPPRESSED, 10, 1, SUP_SLICE_LIT(""));
     assert_true(sup_decision_cmp(&o, &base) > 0); /* suppressed over cleared */
-    o = (struct sup_register){true, SUP_CLEARED, 10, 11, 0, SUP_SLICE_LIT("")};
+    o = held(SUP_CLEARED, 10, 11, SUP_SLICE_LIT(""));
     assert_true(sup_decision_cmp(&o, &base) > 0); /* the larger node id */
-    o = (struct sup_register){true, SUP_CLEARED, 10, 10, 0, SUP_SLICE_LIT("ma")};
+    o = held(SUP_CLEARED, 10, 10, SUP_SLICE_LIT("ma"));
     assert_true(sup_decision_cmp(&o, &base) > 0); /* bytes, the longer of equal ones */
-    o = (struct sup_register){true, SUP_CLEARED, 10, 10, 0, SUP_SLICE_LIT("\xff")};
+    o = held(SUP_CLEARED, 10, 10, SUP_SLICE_LIT("\xff"));
     assert_true(sup_decision_cmp(&o, &base) > 0); /* unsigned bytes */
     o = base;
     assert_int_equal(sup_decision_cmp(&o, &base), 0);
