@@ -15,7 +15,7 @@ build_packages=(
 )
 demo_packages=(ca-certificates curl openssl)
 test_packages=(
-    awscli python3 python3-boto3
+    awscli python3 python3-boto3 python3-jsonschema
     clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck
     git iproute2 jq procps util-linux
 )
