@@ -35,7 +35,7 @@ static json_t *when(int64_t ms)
     return ms == SUP_NO_TIME ? json_null() : json_string(sup_time_format(ms, s));
 }
 
-static json_t *verdict_json(const struct sup_verdict *v)
+static json_t *verdict_json(const struct sup_event_verdict *v)
 {
     bool decides = v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR;
     json_t *o =
@@ -98,7 +98,7 @@ static enum sup_colour colour_of(enum sup_verdict_kind k)
     }
 }
 
-static void put_verdict(struct sup_cli *cli, const struct sup_verdict *v)
+static void put_verdict(struct sup_cli *cli, const struct sup_event_verdict *v)
 {
     char t[SUP_TIME_STR_MAX];
 

@@ -86,7 +86,7 @@ static const struct sup_address *find_destination(const struct work *w,
 
 /* --- who a recipient is --- */
 
-static void add_spelling(struct sup_verdict *v, const char *spelling)
+static void add_spelling(struct sup_event_verdict *v, const char *spelling)
 {
     for (size_t i = 0; i < v->n_spellings; i++)
         if (strcmp(v->spellings[i], spelling) == 0)
@@ -95,7 +95,7 @@ static void add_spelling(struct sup_verdict *v, const char *spelling)
         memcpy(v->spellings[v->n_spellings++], spelling, strlen(spelling) + 1);
 }
 
-static void add_spellings(const struct work *w, struct sup_verdict *v,
+static void add_spellings(const struct work *w, struct sup_event_verdict *v,
                           const struct sup_address *recipient)
 {
     if (same_key(recipient, &v->address))
@@ -108,7 +108,8 @@ static void add_spellings(const struct work *w, struct sup_verdict *v,
 enum identity { KNOWN, STRANGER, UNREADABLE };
 
 /* Fills in address and spellings. */
-static enum identity identify(const struct work *w, struct sup_slice text, struct sup_verdict *v)
+static enum identity identify(const struct work *w, struct sup_slice text,
+                              struct sup_event_verdict *v)
 {
     struct sup_address recipient;
     const struct sup_address *is = NULL;
@@ -150,7 +151,7 @@ static char status_class(struct sup_slice status)
 
 /* A permanent bounce may list recipients that did not fail: AWS's own sample has one with action
  * "delayed" and status 4.0.0 beside one that failed. Actions: RFC 3464 section 2.3.3. */
-static void judge_bounced(const struct sup_event_recipient *r, struct sup_verdict *v)
+static void judge_bounced(const struct sup_event_recipient *r, struct sup_event_verdict *v)
 {
     bool suppress = v->kind == SUP_VERDICT_SUPPRESS;
     char status = status_class(r->status);
@@ -171,7 +172,8 @@ static void judge_bounced(const struct sup_event_recipient *r, struct sup_verdic
     }
 }
 
-static void judge(const struct work *w, const struct sup_event_recipient *r, struct sup_verdict *v)
+static void judge(const struct work *w, const struct sup_event_recipient *r,
+                  struct sup_event_verdict *v)
 {
     if (v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_SOFT) {
         if (w->event->type == SUP_EVENT_BOUNCE)
@@ -192,7 +194,7 @@ static void judge(const struct work *w, const struct sup_event_recipient *r, str
 /* --- one verdict --- */
 
 static void make(const struct work *w, const struct sup_event_recipient *r, int64_t time_ms,
-                 struct sup_verdict *v)
+                 struct sup_event_verdict *v)
 {
     memset(v, 0, sizeof(*v));
     v->kind = w->rule->kind;
@@ -236,15 +238,15 @@ static int strength(enum sup_verdict_kind k)
 
 /* Two recipients, one address: the dedup mark is kept by address, so the event may say only one
  * thing of it. */
-static bool fold(struct sup_verdicts *out, const struct sup_verdict *v)
+static bool fold(struct sup_verdicts *out, const struct sup_event_verdict *v)
 {
     if (v->address.key_len == 0)
         return false;
     for (size_t i = 0; i < out->n; i++) {
-        struct sup_verdict *earlier = &out->v[i];
+        struct sup_event_verdict *earlier = &out->v[i];
         if (!same_key(&earlier->address, &v->address))
             continue;
-        struct sup_verdict spellings = *v;
+        struct sup_event_verdict spellings = *v;
         if (strength(v->kind) > strength(earlier->kind)) {
             spellings = *earlier;
             *earlier = *v;
@@ -262,7 +264,7 @@ static int add(struct work *w, const struct sup_event_recipient *r, int64_t time
 
     if (sup_array_grow((void **)&out->v, &out->cap, out->n + 1, sizeof(*out->v)) != SUP_OK)
         return SUP_ENOMEM;
-    struct sup_verdict *v = &out->v[out->n];
+    struct sup_event_verdict *v = &out->v[out->n];
     make(w, r, time_ms, v);
     if (!fold(out, v))
         out->n++;
@@ -272,7 +274,7 @@ static int add(struct work *w, const struct sup_event_recipient *r, int64_t time
 static void make_ambiguous(struct sup_verdicts *out, const char *rule)
 {
     for (size_t i = 0; i < out->n; i++) {
-        struct sup_verdict *v = &out->v[i];
+        struct sup_event_verdict *v = &out->v[i];
         if (v->kind == SUP_VERDICT_IGNORE || v->kind == SUP_VERDICT_SIMULATOR ||
             v->kind == SUP_VERDICT_BAD_ADDRESS || v->kind == SUP_VERDICT_UNMAPPED)
             continue;
@@ -317,7 +319,7 @@ static int add_all(struct work *w)
 static void finish(struct work *w)
 {
     for (size_t i = 0; i < w->out->n; i++) {
-        struct sup_verdict *v = &w->out->v[i];
+        struct sup_event_verdict *v = &w->out->v[i];
         if (v->kind != SUP_VERDICT_SUPPRESS && v->kind != SUP_VERDICT_CLEAR)
             v->cause = SUP_CAUSE_UNKNOWN;
         else if (v->cause == SUP_CAUSE_GLOBAL_LIST && w->policy->global_list_ttl_ms > 0)

@@ -35,7 +35,7 @@ const char *sup_verdict_kind_name(enum sup_verdict_kind k); /* "suppress" …, n
 
 #define SUP_VERDICT_SPELLINGS_MAX 4
 
-struct sup_verdict {
+struct sup_event_verdict {
     enum sup_verdict_kind kind;
     enum sup_class cls;         /* SUPPRESS, CLEAR; also what ECHO and AMBIGUOUS are about */
     enum sup_cause cause;       /* SUPPRESS, CLEAR; else UNKNOWN */
@@ -55,7 +55,7 @@ struct sup_verdict {
 
 /* Reusable result. {0} is an empty one. */
 struct sup_verdicts {
-    struct sup_verdict *v;
+    struct sup_event_verdict *v;
     size_t n;
     size_t cap;
     struct sup_address *destination; /* scratch: the mail's, parsed */
@@ -99,7 +99,7 @@ int64_t sup_classify_time(const struct sup_event *event, const struct sup_classi
 
 /* The decision for a SUPPRESS or CLEAR verdict, all but origin; slices are the event's, ctx's and
  * vs's. */
-void sup_verdict_decision(const struct sup_verdict *v, const struct sup_verdicts *vs,
+void sup_verdict_decision(const struct sup_event_verdict *v, const struct sup_verdicts *vs,
                           const struct sup_event *event, const struct sup_classify_context *ctx,
                           struct sup_decision *out);
 

@@ -47,7 +47,7 @@ static void of_send(const struct sup_event *e,
 
 /* Whom it concerns may be unclear to us; that it happened is not: then the event's own row tells.
  */
-static enum sup_verdict_kind kind_of(const struct sup_event *e, const struct sup_verdict *v)
+static enum sup_verdict_kind kind_of(const struct sup_event *e, const struct sup_event_verdict *v)
 {
     switch (v->kind) {
     case SUP_VERDICT_UNMAPPED:
@@ -59,7 +59,7 @@ static enum sup_verdict_kind kind_of(const struct sup_event *e, const struct sup
     }
 }
 
-static enum sup_rate_what what_of(const struct sup_event *e, const struct sup_verdict *v)
+static enum sup_rate_what what_of(const struct sup_event *e, const struct sup_event_verdict *v)
 {
     switch (kind_of(e, v)) {
     case SUP_VERDICT_SUPPRESS:
@@ -85,7 +85,7 @@ static void of_bounce(const struct sup_event *e, const struct sup_verdicts *vs,
                       void (*emit)(void *arg, const struct sup_rate_item *item), void *arg)
 {
     for (size_t i = 0; i < vs->n; i++) {
-        const struct sup_verdict *v = &vs->v[i];
+        const struct sup_event_verdict *v = &vs->v[i];
         struct sup_rate_item item = {.what = what_of(e, v),
                                      .n = 1,
                                      .recipient = v->recipient,

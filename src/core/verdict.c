@@ -15,7 +15,7 @@ int64_t sup_classify_time(const struct sup_event *event, const struct sup_classi
     return t;
 }
 
-void sup_verdict_decision(const struct sup_verdict *v, const struct sup_verdicts *vs,
+void sup_verdict_decision(const struct sup_event_verdict *v, const struct sup_verdicts *vs,
                           const struct sup_event *event, const struct sup_classify_context *ctx,
                           struct sup_decision *out)
 {

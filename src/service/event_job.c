@@ -89,7 +89,7 @@ static size_t keep(struct sup_event_job *j, const void *p, size_t n)
     return at;
 }
 
-static int add_item(struct sup_event_job *j, const struct sup_verdict *v,
+static int add_item(struct sup_event_job *j, const struct sup_event_verdict *v,
                     const struct sup_verdicts *vs, const struct sup_event *event,
                     const struct sup_classify_context *ctx, enum sup_cause cause)
 {
@@ -128,7 +128,7 @@ static int add_item(struct sup_event_job *j, const struct sup_verdict *v,
     return SUP_OK;
 }
 
-static void log_verdict(const struct sup_verdict *v, const struct sup_event *event)
+static void log_verdict(const struct sup_event_verdict *v, const struct sup_event *event)
 {
     char message_id[128];
     size_t n =
@@ -153,7 +153,7 @@ static int take_event(struct sup_event_job *j, const struct sup_event *event,
 
     j->tally.events[event->type]++;
     for (size_t i = 0; rc == SUP_OK && i < verdicts->n; i++) {
-        const struct sup_verdict *v = &verdicts->v[i];
+        const struct sup_event_verdict *v = &verdicts->v[i];
         j->tally.verdicts[v->kind]++;
         log_verdict(v, event);
         if (v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR)

@@ -125,7 +125,7 @@ int sup_log_job_take(struct sup_log_job *j, struct sup_slice raw, const struct s
     if (!e)
         return SUP_ENOMEM;
     for (size_t i = 0; i < vs->n; i++) {
-        const struct sup_verdict *v = &vs->v[i];
+        const struct sup_event_verdict *v = &vs->v[i];
         sup_buf_addf(&j->bytes, "v%s %s %s\n", sup_verdict_kind_name(v->kind), v->rule,
                      v->address.key);
         if (v->address.key_len > 0)

@@ -115,10 +115,10 @@ static int take_delivery(struct sup_soft_job *j, const struct sup_event *e,
 }
 
 static void add_decision(struct sup_soft_job *j, struct item *it, const struct sup_event *e,
-                         const struct sup_verdict *v, const struct sup_verdicts *vs,
+                         const struct sup_event_verdict *v, const struct sup_verdicts *vs,
                          const struct sup_classify_context *ctx)
 {
-    struct sup_verdict escalated = *v;
+    struct sup_event_verdict escalated = *v;
     struct sup_decision d;
 
     escalated.kind = SUP_VERDICT_SUPPRESS;
@@ -131,8 +131,9 @@ static void add_decision(struct sup_soft_job *j, struct item *it, const struct s
     it->decision_n = j->bytes.n - it->decision_at;
 }
 
-static int take_soft(struct sup_soft_job *j, const struct sup_event *e, const struct sup_verdict *v,
-                     const struct sup_verdicts *vs, const struct sup_classify_context *ctx)
+static int take_soft(struct sup_soft_job *j, const struct sup_event *e,
+                     const struct sup_event_verdict *v, const struct sup_verdicts *vs,
+                     const struct sup_classify_context *ctx)
 {
     struct sup_slice address = sup_slice_of(v->address.key, v->address.key_len);
     struct sup_slice sub_type = sup_slice_str(vs->sub_type);

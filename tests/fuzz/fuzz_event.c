@@ -10,7 +10,7 @@
 #include <string.h>
 
 static void check_verdict(const struct sup_event *e, const struct sup_verdicts *vs,
-                          const struct sup_verdict *v, const struct sup_classify_context *ctx)
+                          const struct sup_event_verdict *v, const struct sup_classify_context *ctx)
 {
     bool decides = v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR;
     struct sup_decision d;

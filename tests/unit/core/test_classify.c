@@ -96,7 +96,7 @@ static const struct sup_verdicts *classify(const struct made *m)
 static void check(size_t i, enum sup_verdict_kind kind, const char *rule, const char *key)
 {
     assert_true(i < verdicts.n);
-    const struct sup_verdict *v = &verdicts.v[i];
+    const struct sup_event_verdict *v = &verdicts.v[i];
     if (v->kind != kind || strcmp(v->rule, rule) != 0 || strcmp(v->address.key, key) != 0)
         fail_msg("verdict %zu is %s %s %s, expected %s %s %s", i, sup_verdict_kind_name(v->kind),
                  v->rule, v->address.key, sup_verdict_kind_name(kind), rule, key);
@@ -709,7 +709,7 @@ static bool is_destination(const struct made *m, const char *key)
 static void check_promises(const struct made *m)
 {
     for (size_t i = 0; i < verdicts.n; i++) {
-        const struct sup_verdict *v = &verdicts.v[i];
+        const struct sup_event_verdict *v = &verdicts.v[i];
         bool decides = v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR;
         assert_true(!decides || is_destination(m, v->address.key));
         assert_true(!decides || !sup_address_is_simulator(&v->address));
@@ -729,7 +729,7 @@ static void check_promises(const struct made *m)
     }
 }
 
-static const struct sup_verdict *verdict_of(const struct sup_verdicts *vs, const char *key)
+static const struct sup_event_verdict *verdict_of(const struct sup_verdicts *vs, const char *key)
 {
     for (size_t i = 0; i < vs->n; i++)
         if (strcmp(vs->v[i].address.key, key) == 0)
@@ -761,7 +761,8 @@ static void test_promises_and_order(void **state)
         assert_int_equal(sup_classify(&r.e, &ctx, &again), SUP_OK);
         assert_int_equal(again.n, verdicts.n);
         for (size_t k = 0; k < verdicts.n; k++) {
-            const struct sup_verdict *v = &verdicts.v[k], *w = verdict_of(&again, v->address.key);
+            const struct sup_event_verdict *v = &verdicts.v[k],
+                                           *w = verdict_of(&again, v->address.key);
             bool decides = v->kind == SUP_VERDICT_SUPPRESS || v->kind == SUP_VERDICT_CLEAR;
             decided += decides;
             assert_non_null(w);

@@ -57,7 +57,7 @@ static void classify_all(struct pair *p, struct sup_slice body)
             continue;
         assert_int_equal(sup_classify(&e, &ctx, &p->verdicts), SUP_OK);
         for (size_t i = 0; i < p->verdicts.n; i++) {
-            const struct sup_verdict *v = &p->verdicts.v[i];
+            const struct sup_event_verdict *v = &p->verdicts.v[i];
             assert_true(v->time_ms <= ctx.now_ms);
             assert_true(v->kind == SUP_VERDICT_BAD_ADDRESS || v->address.key_len > 0);
             assert_true(v->kind != SUP_VERDICT_SUPPRESS || v->n_spellings > 0);
