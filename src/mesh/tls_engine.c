@@ -17,6 +17,9 @@
 #include <string.h>
 
 #define ALERT_NONE (-1)
+/* What a refused peer may still send before it has read the alert; a flight of a handshake is less.
+ */
+#define LINGER_MAX 65536
 
 struct nng_tls_engine_config {
     const struct sup_mesh_tls *tls;
@@ -26,10 +29,12 @@ struct nng_tls_engine_config {
 
 struct nng_tls_engine_conn {
     mbedtls_ssl_context ssl;
+    void *nng;
     struct sup_identity *identity;
     char *server_name;
     bool server;
     bool done; /* the handshake */
+    size_t lingered;
     uint32_t flags;
     int error; /* mbedTLS's that ended the handshake; 0 = none */
     int alert; /* the peer's */
@@ -176,6 +181,7 @@ static int conn_init(nng_tls_engine_conn *c, void *nng, nng_tls_engine_config *c
         free(c->server_name);
         return NNG_ENOMEM;
     }
+    c->nng = nng;
     mbedtls_ssl_set_bio(&c->ssl, nng, to_peer, from_peer, NULL);
     mbedtls_ssl_set_verify(&c->ssl, on_certificate, c);
     return 0;
@@ -210,6 +216,30 @@ static int failure(int rv)
     }
 }
 
+/* We refused, and an alert says why. NNG closes as soon as it hears of that; with bytes of the peer
+ * unread, TCP would reset the connection and could destroy the alert on its way. So the peer is
+ * waited for until it hangs up; one that does not meets the deadline for its HELLO. */
+static int linger(nng_tls_engine_conn *c)
+{
+    while (c->lingered < LINGER_MAX) {
+        uint8_t unread[512];
+        size_t n = sizeof(unread);
+        int rv = nng_tls_engine_recv(c->nng, unread, &n);
+        if (rv == NNG_EAGAIN)
+            return rv;
+        if (rv != 0)
+            break;
+        c->lingered += n;
+    }
+    return failure(c->error);
+}
+
+static bool refused_by_us(const nng_tls_engine_conn *c)
+{
+    return c->error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
+           c->error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE;
+}
+
 static int conn_handshake(nng_tls_engine_conn *c)
 {
     /* NNG tries again for each operation that waits; a handshake that failed must not go on. */
@@ -224,7 +254,7 @@ static int conn_handshake(nng_tls_engine_conn *c)
         if (rv == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
             c->alert = c->ssl.in_msg[1];
     }
-    return failure(rv);
+    return refused_by_us(c) ? linger(c) : failure(rv);
 }
 
 static int conn_recv(nng_tls_engine_conn *c, uint8_t *p, size_t *n)
@@ -296,8 +326,7 @@ static void say_failed(const nng_tls_engine_conn *c, struct sup_tls_facts *out)
     const char *alert = alert_text(c->alert);
     char text[96];
 
-    if (c->error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
-        c->error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) {
+    if (refused_by_us(c)) {
         say_refused(c, out);
     } else if (alert) {
         out->refused_by_peer = true;

@@ -5,6 +5,7 @@
 #include "mesh/refusal.h"
 #include "mesh_rig.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,7 +82,8 @@ static int log_fd = -1;
 static void log_begin(void)
 {
     log_fd = memfd_create("log", MFD_CLOEXEC);
-    assert_true(log_fd >= 0);
+    /* Both threads write: each line behind what is there. */
+    assert_true(log_fd >= 0 && fcntl(log_fd, F_SETFL, O_APPEND) == 0);
     sup_log_configure(SUP_LOG_INFO, SUP_LOG_TEXT, log_fd);
 }
 
@@ -101,6 +103,11 @@ static bool log_has(const char *event, const char *peer, const char *reason)
 
 static void log_must_have(const char *event, const char *peer, const char *reason)
 {
+    char text[4096];
+    ssize_t n = pread(log_fd, text, sizeof(text), 0);
+
+    if (!log_has(event, peer, reason))
+        print_error("%.*s", n > 0 ? (int)n : 0, text);
     if (!log_has(event, peer, reason))
         print_error("no line \"%s\" of %s that says \"%s\"\n", event, peer, reason);
     assert_true(log_has(event, peer, reason));
