@@ -16,11 +16,11 @@ static bool bad(int rc)
     return rc != SUP_OK && rc != SUP_ENOTFOUND;
 }
 
-void sup_ses_import_line(struct sup_buf *out, const char *address, enum sup_ses_reason reason)
+void sup_ses_import_line(struct sup_buf *out, const char *address, enum sup_reason reason)
 {
-    json_t *o = reason == SUP_SES_NO_REASON ? json_pack("{s:s}", "emailAddress", address)
-                                            : json_pack("{s:s, s:s}", "emailAddress", address,
-                                                        "reason", sup_ses_reason_name(reason));
+    json_t *o = reason == SUP_REASON_NONE ? json_pack("{s:s}", "emailAddress", address)
+                                          : json_pack("{s:s, s:s}", "emailAddress", address,
+                                                      "reason", sup_reason_name(reason));
     char *s = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
 
     if (s != NULL) {

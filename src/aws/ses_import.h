@@ -12,7 +12,7 @@
 
 /* Appends a line of the newline-delimited JSON that SES reads, whose names differ from the API's.
  * reason NONE: for a DELETE job. */
-void sup_ses_import_line(struct sup_buf *out, const char *address, enum sup_ses_reason reason);
+void sup_ses_import_line(struct sup_buf *out, const char *address, enum sup_reason reason);
 /* The address of such a line; malloc'd, NULL when there is none. */
 char *sup_ses_import_line_address(const char *line, size_t n);
 

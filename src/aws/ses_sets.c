@@ -95,8 +95,8 @@ static int parse_set(const json_t *reply, struct sup_ses_set *out)
         const char *name = json_string_value(json_array_get(list, i));
         if (name == NULL)
             return SUP_ECORRUPT;
-        out->reasons |= strcmp(name, "BOUNCE") == 0      ? (unsigned)SUP_SES_BOUNCE
-                        : strcmp(name, "COMPLAINT") == 0 ? (unsigned)SUP_SES_COMPLAINT
+        out->reasons |= strcmp(name, "BOUNCE") == 0      ? (unsigned)SUP_REASON_BOUNCE
+                        : strcmp(name, "COMPLAINT") == 0 ? (unsigned)SUP_REASON_COMPLAINT
                                                          : 0U;
     }
     return SUP_OK;

@@ -20,7 +20,7 @@ int sup_ses_sets_page(struct sup_aws *a, const char *next_token, struct sup_ses_
 
 struct sup_ses_set {
     bool overrides;   /* else the account's reasons hold */
-    unsigned reasons; /* bits of enum sup_ses_reason; with overrides, 0 = no suppression at all */
+    unsigned reasons; /* bits of enum sup_reason; with overrides, 0 = no suppression at all */
     char scope[16];   /* TENANT, ACCOUNT or "" */
 };
 int sup_ses_get_set(struct sup_aws *a, const char *name, struct sup_ses_set *out,

@@ -13,17 +13,12 @@
 #define QUERY_MAX_N 32768
 #define LIST_MAX    100000 /* items a page; AWS sends at most 1000 */
 
-const char *sup_ses_reason_name(enum sup_ses_reason r)
-{
-    return r == SUP_SES_BOUNCE ? "BOUNCE" : r == SUP_SES_COMPLAINT ? "COMPLAINT" : "";
-}
-
 /* A reason that AWS may add some day is no reason to fail a scan. */
-static enum sup_ses_reason reason_of(const char *name)
+static enum sup_reason reason_of(const char *name)
 {
     if (strcmp(name, "BOUNCE") == 0)
-        return SUP_SES_BOUNCE;
-    return strcmp(name, "COMPLAINT") == 0 ? SUP_SES_COMPLAINT : SUP_SES_NO_REASON;
+        return SUP_REASON_BOUNCE;
+    return strcmp(name, "COMPLAINT") == 0 ? SUP_REASON_COMPLAINT : SUP_REASON_NONE;
 }
 
 /* ---- calls ---- */
@@ -74,7 +69,7 @@ static void address_path(struct sup_buf *path, const char *address)
     sup_uri_encode(path, sup_slice_str(address), 0);
 }
 
-int sup_ses_put(struct sup_aws *a, const char *address, enum sup_ses_reason reason,
+int sup_ses_put(struct sup_aws *a, const char *address, enum sup_reason reason,
                 struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_buf body;
@@ -82,12 +77,12 @@ int sup_ses_put(struct sup_aws *a, const char *address, enum sup_ses_reason reas
 
     if (rc != SUP_OK)
         return rc;
-    if (reason != SUP_SES_BOUNCE && reason != SUP_SES_COMPLAINT)
+    if (reason != SUP_REASON_BOUNCE && reason != SUP_REASON_COMPLAINT)
         return sup_err_set(err, SUP_EINPUT, "SES PutSuppressedDestination: no reason");
     sup_buf_init(&body, 8192);
     rc = sup_json_write(
-        json_pack("{s:s, s:s}", "EmailAddress", address, "Reason", sup_ses_reason_name(reason)),
-        &body, err);
+        json_pack("{s:s, s:s}", "EmailAddress", address, "Reason", sup_reason_name(reason)), &body,
+        err);
     if (rc == SUP_OK) {
         struct sup_ses_call c = {.name = "PutSuppressedDestination",
                                  .method = "PUT",
@@ -205,9 +200,9 @@ static void list_query(struct sup_buf *out, const struct sup_ses_list_query *q)
         add_param(out, "PageSize", text);
     }
     /* The parameter is Reason, repeated; not the model's member name Reasons. */
-    if (q->reasons & SUP_SES_BOUNCE)
+    if (q->reasons & SUP_REASON_BOUNCE)
         add_param(out, "Reason", "BOUNCE");
-    if (q->reasons & SUP_SES_COMPLAINT)
+    if (q->reasons & SUP_REASON_COMPLAINT)
         add_param(out, "Reason", "COMPLAINT");
     if (q->start_ms > 0)
         add_param(out, "StartDate", sup_time_format(q->start_ms, text));

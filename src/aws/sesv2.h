@@ -2,6 +2,7 @@
 #define SUP_AWS_SESV2_H
 
 #include "aws/client.h"
+#include "model/decision.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,14 +15,11 @@
  * Throttles are not retried inside (no_throttle_retry): SES allows about one request a second, and
  * the caller's rate control has to see every 429. aerr->throttled tells. */
 
-enum sup_ses_reason { SUP_SES_NO_REASON = 0, SUP_SES_BOUNCE = 1, SUP_SES_COMPLAINT = 2 };
-const char *sup_ses_reason_name(enum sup_ses_reason r); /* "BOUNCE", "COMPLAINT", "" */
-
 #define SUP_SES_ADDRESS_MAX 320
 
 struct sup_ses_destination {
     const char *address;
-    enum sup_ses_reason reason;
+    enum sup_reason reason;
     int64_t last_update_ms;
     const char
         *message_id; /* Get only; SES adds these to its own entries, never to a person's put */
@@ -39,7 +37,7 @@ struct sup_ses_list {
 void sup_ses_list_fini(struct sup_ses_list *l);
 
 /* Upsert. SUP_EINPUT in the sandbox and for addresses that SES refuses. */
-int sup_ses_put(struct sup_aws *a, const char *address, enum sup_ses_reason reason,
+int sup_ses_put(struct sup_aws *a, const char *address, enum sup_reason reason,
                 struct sup_aws_error *aerr, struct sup_err *err);
 /* SUP_ENOTFOUND when that exact spelling is not listed. */
 int sup_ses_delete(struct sup_aws *a, const char *address, struct sup_aws_error *aerr,
@@ -49,7 +47,7 @@ int sup_ses_get(struct sup_aws *a, const char *address, struct sup_ses_list *l,
                 struct sup_aws_error *aerr, struct sup_err *err);
 
 struct sup_ses_list_query {
-    unsigned reasons;       /* bits of enum sup_ses_reason; 0: all */
+    unsigned reasons;       /* bits of enum sup_reason; 0: all */
     int64_t start_ms;       /* 0: open */
     int64_t end_ms;         /* 0: open */
     const char *next_token; /* NULL: first page */
@@ -63,7 +61,7 @@ struct sup_ses_account {
     bool sending_enabled;
     bool production_access;      /* false: sandbox, puts are refused */
     char enforcement_status[32]; /* HEALTHY, PROBATION, SHUTDOWN */
-    unsigned suppressed_reasons; /* bits of enum sup_ses_reason */
+    unsigned suppressed_reasons; /* bits of enum sup_reason */
     double max_send_rate;        /* a second; 0 when not told */
     double max_24h_send;
     double sent_last_24h;

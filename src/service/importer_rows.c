@@ -342,7 +342,7 @@ int sup_import_body(struct sup_importer *im, struct sup_buf *out, struct sup_err
     for (; rc == SUP_OK && sup_iter_valid(it); sup_iter_next(it)) {
         rc = sup_import_row_decode(sup_iter_value(it), &row, err);
         if (rc == SUP_OK)
-            sup_ses_import_line(out, row.spelling, (enum sup_ses_reason)row.reason);
+            sup_ses_import_line(out, row.spelling, row.reason);
     }
     if (rc == SUP_OK)
         rc = sup_iter_status(it, err);

@@ -147,7 +147,7 @@ static void call_get(struct sup_ses_worker *w, struct sup_ses_outcome *o,
     o->code = sup_ses_get(w->opts.aws, o->plan.spelling, &list, aerr, err);
     o->found = o->code == SUP_OK;
     if (o->found) {
-        o->reason = (enum sup_reason)list.items[0].reason;
+        o->reason = list.items[0].reason;
         o->last_update_ms = list.items[0].last_update_ms;
     }
     sup_ses_list_fini(&list);
@@ -167,8 +167,7 @@ static void call(struct sup_ses_worker *w, struct sup_ses_outcome *o)
         call_get(w, o, &aerr, &err);
         break;
     case SUP_OUTBOX_PUT:
-        o->code = sup_ses_put(w->opts.aws, o->plan.spelling, (enum sup_ses_reason)o->plan.reason,
-                              &aerr, &err);
+        o->code = sup_ses_put(w->opts.aws, o->plan.spelling, o->plan.reason, &aerr, &err);
         break;
     case SUP_OUTBOX_DELETE:
         o->code = sup_ses_delete(w->opts.aws, o->plan.spelling, &aerr, &err);

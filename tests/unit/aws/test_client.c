@@ -333,7 +333,7 @@ static void test_account(void **state)
     assert_true(a.sending_enabled);
     assert_false(a.production_access);
     assert_string_equal(a.enforcement_status, "PROBATION");
-    assert_int_equal(a.suppressed_reasons, SUP_SES_BOUNCE | SUP_SES_COMPLAINT);
+    assert_int_equal(a.suppressed_reasons, SUP_REASON_BOUNCE | SUP_REASON_COMPLAINT);
     assert_true(a.max_send_rate > 13.9 && a.max_send_rate < 14.1);
 }
 
@@ -341,7 +341,7 @@ static void test_put_and_delete(void **state)
 {
     struct world *w = *state;
     SCRIPT(w, {.status = 200});
-    assert_int_equal(sup_ses_put(w->aws, "Foo+x@example.com", SUP_SES_COMPLAINT, &w->e, &w->err),
+    assert_int_equal(sup_ses_put(w->aws, "Foo+x@example.com", SUP_REASON_COMPLAINT, &w->e, &w->err),
                      SUP_OK);
     assert_string_equal(w->target[0], "PUT /v2/email/suppression/addresses");
     assert_string_equal(w->body[0],
@@ -353,9 +353,9 @@ static void test_put_and_delete(void **state)
     char longer[400];
     memset(longer, 'a', sizeof longer);
     memcpy(longer + 380, "@b.c", 5);
-    assert_int_equal(sup_ses_put(w->aws, longer, SUP_SES_BOUNCE, &w->e, &w->err), SUP_EINPUT);
-    assert_int_equal(sup_ses_put(w->aws, "a@b", SUP_SES_NO_REASON, &w->e, &w->err), SUP_EINPUT);
-    assert_int_equal(sup_ses_put(w->aws, "\xff@b", SUP_SES_BOUNCE, &w->e, &w->err), SUP_EINPUT);
+    assert_int_equal(sup_ses_put(w->aws, longer, SUP_REASON_BOUNCE, &w->e, &w->err), SUP_EINPUT);
+    assert_int_equal(sup_ses_put(w->aws, "a@b", SUP_REASON_NONE, &w->e, &w->err), SUP_EINPUT);
+    assert_int_equal(sup_ses_put(w->aws, "\xff@b", SUP_REASON_BOUNCE, &w->e, &w->err), SUP_EINPUT);
     assert_int_equal(sup_ses_delete(w->aws, "", &w->e, &w->err), SUP_EINPUT);
     assert_int_equal(sup_ses_delete(w->aws, "..", &w->e, &w->err), SUP_EINPUT);
     assert_int_equal(calls(w), before);
@@ -372,7 +372,7 @@ static void test_get(void **state)
     assert_int_equal(sup_ses_get(w->aws, "A@b.c", &l, &w->e, &w->err), SUP_OK);
     assert_int_equal(l.n, 1);
     assert_string_equal(l.items[0].address, "A@b.c");
-    assert_int_equal(l.items[0].reason, SUP_SES_BOUNCE);
+    assert_int_equal(l.items[0].reason, SUP_REASON_BOUNCE);
     assert_int_equal(l.items[0].last_update_ms, 1644413765844);
     assert_string_equal(l.items[0].feedback_id, "f");
     sup_ses_list_fini(&l);
@@ -385,7 +385,7 @@ static void test_list(void **state)
 {
     struct world *w = *state;
     struct sup_ses_list l;
-    struct sup_ses_list_query q = {.reasons = SUP_SES_BOUNCE | SUP_SES_COMPLAINT,
+    struct sup_ses_list_query q = {.reasons = SUP_REASON_BOUNCE | SUP_REASON_COMPLAINT,
                                    .start_ms = 1735689600123,
                                    .next_token = "a+b/c==",
                                    .page_size = 1000};
@@ -403,7 +403,7 @@ static void test_list(void **state)
     assert_int_equal(l.n, 2);
     assert_int_equal(l.items[0].last_update_ms, 1500);
     assert_int_equal(l.items[1].last_update_ms, 1644413765844);
-    assert_int_equal(l.items[1].reason, SUP_SES_NO_REASON);
+    assert_int_equal(l.items[1].reason, SUP_REASON_NONE);
     assert_string_equal(l.next_token, "AY/+=");
     sup_ses_list_fini(&l);
     q = (struct sup_ses_list_query){0};
