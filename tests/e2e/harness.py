@@ -262,7 +262,7 @@ class Authority:
         self.ca_key = os.path.join(self.directory, "ca.key")
         self._openssl(
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-days", "60", "-subj", "/CN=supsync test CA", "-keyout", self.ca_key, "-out", self.ca,
+            "-days", "7300", "-subj", "/CN=supsync test CA", "-keyout", self.ca_key, "-out", self.ca,
         )
 
     def _openssl(self, *arguments):
@@ -283,7 +283,7 @@ class Authority:
         )
         self._openssl(
             "x509", "-req", "-in", base + ".csr", "-CA", self.ca, "-CAkey", self.ca_key,
-            "-CAcreateserial", "-days", "60", "-extfile", base + ".ext", "-out", base + ".pem",
+            "-CAcreateserial", "-days", "7300", "-extfile", base + ".ext", "-out", base + ".pem",
         )
         return base + ".pem", base + ".key"
 
