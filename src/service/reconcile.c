@@ -22,6 +22,10 @@
 #define LEVEL_LOOK_MS 100
 /* After a run that failed; jitter comes on top. */
 #define RETRY_MS 60000
+/* How soon a repair is noticed; and how long after that the run begins, so that the repairs of
+ * several peers share one. */
+#define REPAIR_LOOK_MS 2000
+#define REPAIR_RUN_MS  10000
 /* Part of an interval by which it is stretched or cut at random, so that agents do not scan in
  * step. */
 #define JITTER 0.1
@@ -156,6 +160,18 @@ static void run(struct sup_reconciler *rc, int kind, uint64_t ticket)
 
 /* --- the thread --- */
 
+/* Returns how long it is to the next run. Holds the mutex. */
+static int64_t see_repairs(struct sup_reconciler *rc)
+{
+    uint64_t repaired = rc->opts.repaired ? rc->opts.repaired(rc->opts.arg) : 0;
+    int64_t now = sup_mono_ms();
+
+    if (repaired != rc->repaired && rc->due_mono_ms > now + REPAIR_RUN_MS)
+        rc->due_mono_ms = now + REPAIR_RUN_MS;
+    rc->repaired = repaired;
+    return rc->due_mono_ms - now;
+}
+
 /* Which kind of run is due; waits until one is. N_RUN_KINDS: stopping. */
 static int next_kind(struct sup_reconciler *rc, uint64_t *ticket)
 {
@@ -164,7 +180,7 @@ static int next_kind(struct sup_reconciler *rc, uint64_t *ticket)
     pthread_mutex_lock(&rc->mutex);
     rc->running = false;
     while (kind == N_RUN_KINDS && !sup_stop_is_set(&rc->stop)) {
-        int64_t left = rc->due_mono_ms - sup_mono_ms();
+        int64_t left = see_repairs(rc);
         if (rc->wanted[RUN_DRY] > rc->done[RUN_DRY])
             kind = RUN_DRY;
         else if (rc->wanted[RUN_PLAN] > rc->done[RUN_PLAN])
@@ -172,7 +188,8 @@ static int next_kind(struct sup_reconciler *rc, uint64_t *ticket)
         else if (rc->wanted[RUN_APPLY] > rc->done[RUN_APPLY] || left <= 0)
             kind = RUN_APPLY;
         else
-            (void)sup_cond_wait_ms(&rc->cond, &rc->mutex, left);
+            (void)sup_cond_wait_ms(&rc->cond, &rc->mutex,
+                                   left < REPAIR_LOOK_MS ? left : REPAIR_LOOK_MS);
     }
     if (kind != N_RUN_KINDS) {
         *ticket = rc->wanted[kind];

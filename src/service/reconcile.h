@@ -7,8 +7,8 @@
 #include "service/options.h"
 #include "service/service.h"
 
-/* The reconciler: at start, every scan_interval and on demand it reads the whole list of the
- * Region, compares it with what is decided and with what was last known of the list
+/* The reconciler: at start, every scan_interval, after a repair and on demand it reads the whole
+ * list of the Region, compares it with what is decided and with what was last known of the list
  * (core/reconcile_plan.h), adopts what SES or people did there, puts what is to be written into the
  * outbox, and leaves a report. One run at a time, on a thread of its own. */
 
@@ -24,6 +24,9 @@ struct sup_reconciler_options {
     bool (*level)(void *arg);
     /* Whether the node joins: no run begins before it has what the peers have. NULL: no. */
     bool (*joining)(void *arg);
+    /* How many decisions repairs of the mesh brought so far: a run follows each repair that brought
+     * some, since what they name was not watched while it was missing. NULL: none ever. */
+    uint64_t (*repaired)(void *arg);
     void *arg;
 };
 

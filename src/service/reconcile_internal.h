@@ -24,7 +24,8 @@ struct sup_reconciler {
     /* reconciler's thread only */
     struct sup_rate rate; /* of ListSuppressedDestinations */
     struct sup_rng rng;
-    bool resume; /* the first run may go on with a scan that a stop or a crash cut off */
+    uint64_t repaired; /* by the mesh, when a run was last due for that */
+    bool resume;       /* the first run may go on with a scan that a stop or a crash cut off */
 
     pthread_mutex_t mutex; /* all below */
     pthread_cond_t cond;

@@ -44,6 +44,10 @@ struct sup_member_view {
 /* Fills in at most max of them; returns how many. Any thread. */
 size_t sup_replicator_members(struct sup_replicator *r, struct sup_member_view *out, size_t max);
 
+/* How many decisions repairs from peers brought since the start, those under way left out. Any
+ * thread. */
+uint64_t sup_replicator_repaired(struct sup_replicator *r);
+
 /* As sup_service_reload, sup_service_reload_tls and sup_service_decommission (service/members.h).
  */
 struct sup_member_ruling;

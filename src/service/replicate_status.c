@@ -39,6 +39,20 @@ size_t sup_replicator_members(struct sup_replicator *r, struct sup_member_view *
     return n;
 }
 
+uint64_t sup_replicator_repaired(struct sup_replicator *r)
+{
+    size_t peers = r->n_peers;
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < peers; i++) {
+        struct sup_peer *p = &r->peers[i];
+        pthread_mutex_lock(&p->mutex);
+        n += p->repairs.decisions;
+        pthread_mutex_unlock(&p->mutex);
+    }
+    return n;
+}
+
 /* --- one peer --- */
 
 static void add_bytes(struct sup_session *s, struct sup_session_stats *stats,

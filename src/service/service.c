@@ -110,6 +110,13 @@ static bool is_joining(void *arg)
     return s->replicator && !sup_replicator_answers(s->replicator);
 }
 
+static uint64_t repaired(void *arg)
+{
+    const struct sup_service *s = arg;
+
+    return s->replicator ? sup_replicator_repaired(s->replicator) : 0;
+}
+
 static int start_workers(struct sup_service *s, struct sup_err *err)
 {
     struct sup_ses_worker_options ses = {
@@ -130,6 +137,7 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
                                                 .store = s->store,
                                                 .level = is_level,
                                                 .joining = is_joining,
+                                                .repaired = repaired,
                                                 .arg = s};
     int rc = sup_ses_worker_start(&ses, &s->ses, err);
 

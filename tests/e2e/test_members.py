@@ -129,6 +129,8 @@ class Members(harness.TestCase):
         gone = eu.status()["mesh"]["decommissioned"]
         self.assertEqual([(g["name"], g["note"]) for g in gone], [(ap.node, "Region closed")])
         self.assertTrue(gone[0]["actor"])
+        if os.environ.get("SUPSYNC_LONG"):  # nobody keeps the log for it: what it misses takes a repair
+            harness.wait_for(lambda: eu.status()["mesh"]["log_bytes"] == 0, "the log to be trimmed", 200)
         ap.start()
         harness.wait_for(lambda: "not among the configured peers" in self.problems(ap), "the node turned away")
         self.assertIsNone(self.peer(eu, ap.node))
@@ -142,6 +144,12 @@ class Members(harness.TestCase):
         # What it missed may have left the log, for nobody kept it: repair brings that, in its own time.
         self.suppress(ap, "back@example.com")
         harness.wait_for(lambda: eu.verdict("back@example.com") == "block", "what it decides")
+        if os.environ.get("SUPSYNC_LONG"):
+            before = ap.status()["last_scan"]
+            harness.wait_for(lambda: ap.verdict("two@example.com") == "block", "what it missed", 180)
+            # A repair is followed by a look at the Region's list.
+            harness.wait_for(lambda: self.peer(ap, eu.node)["repair"]["decisions"] > 0, "the repair's end", 60)
+            harness.wait_for(lambda: ap.status()["last_scan"] != before, "a run after the repair", 60)
 
     def test_lag_shows_while_a_peer_is_stopped(self):
         eu, us = self.mesh(THREE[:2])
