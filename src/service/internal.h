@@ -26,7 +26,7 @@ struct sup_service {
     struct sup_stop abort;            /* ends AWS calls under way, when a drain takes too long */
     struct sup_sketch_keeper *keeper; /* NULL without a mesh */
     struct sup_apply *apply;
-    struct sup_ses_worker *ses;
+    _Atomic(struct sup_ses_worker *) ses; /* the writer thread wakes it as soon as it is there */
     struct sup_reconciler *reconciler;
     struct sup_importer *importer; /* NULL without a bucket, and in mode observe */
     struct sup_replicator *replicator;

@@ -16,9 +16,10 @@
 static void outbox_changed(void *arg)
 {
     struct sup_service *s = arg;
+    struct sup_ses_worker *ses = s->ses;
 
-    if (s->ses)
-        sup_ses_worker_wake(s->ses);
+    if (ses)
+        sup_ses_worker_wake(ses);
 }
 
 /* The secret that keys the hash of addresses: a file's bytes, or nothing. */
@@ -139,8 +140,12 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
                                                 .joining = is_joining,
                                                 .repaired = repaired,
                                                 .arg = s};
-    int rc = sup_ses_worker_start(&ses, &s->ses, err);
+    struct sup_ses_worker *worker = NULL;
+    int rc = sup_ses_worker_start(&ses, &worker, err);
 
+    s->ses = worker;
+    if (worker)
+        sup_ses_worker_wake(worker); /* for what was committed meanwhile */
     if (rc == SUP_OK)
         rc = sup_sources_start(s->config, s->store, s->apply, &s->sources, err);
     if (rc == SUP_OK)

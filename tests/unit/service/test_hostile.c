@@ -32,6 +32,9 @@
 /* Of the sanitizers' run-time, when there is one: theirs is not the C library's heap. */
 extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
+struct host;
+typedef void script_fn(struct host *h, struct sup_session *s);
+
 struct host {
     struct sup_hash_key hash;
     struct sup_store *store;
@@ -48,7 +51,7 @@ struct host {
     struct rig_node a; /* the hostile one */
     struct sup_heart *heart;
     struct sup_mesh_server *server; /* a's */
-    void (*script)(struct host *h, struct sup_session *s);
+    _Atomic(script_fn *) script;
     atomic_uint sent;    /* scripts that sent all theirs */
     atomic_uint scripts; /* whose session ended then, too */
     struct sup_mesh_mem *mem;
@@ -153,18 +156,20 @@ static void serve(void *arg, struct sup_session *s)
     struct host *h = arg;
     struct sup_mesh_mem *mem = sup_mesh_mem_new();
     struct sup_mesh_msg *msg = malloc(sizeof(*msg));
+    script_fn *script;
     int rc;
 
     do {
         rc = sup_session_recv(s, -1, mem, msg, NULL);
     } while (rc == SUP_OK && msg->type != SUP_FRAME_PULL);
-    if (rc == SUP_OK && h->script) {
-        h->script(h, s);
+    script = h->script;
+    if (rc == SUP_OK && script) {
+        script(h, s);
         atomic_fetch_add(&h->sent, 1);
     }
     while (rc == SUP_OK)
         rc = sup_session_recv(s, -1, mem, msg, NULL);
-    atomic_fetch_add(&h->scripts, h->script ? 1 : 0);
+    atomic_fetch_add(&h->scripts, script ? 1 : 0);
     free(msg);
     sup_mesh_mem_free(mem);
 }
@@ -180,7 +185,7 @@ static int free_port(void)
     return port;
 }
 
-static struct host *host_new(void (*script)(struct host *h, struct sup_session *s))
+static struct host *host_new(script_fn *script)
 {
     struct host *h = calloc(1, sizeof(*h));
 
