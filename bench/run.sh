@@ -21,13 +21,13 @@ export SUPSYNC_BIN=$PWD/build/release/bin
 work=$(mktemp -d "${TMPDIR:-/tmp}/supsync-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=bench CA' \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj '/CN=bench CA' \
     -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
 for name in a b; do
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
         -keyout "$work/$name.key" -out "$work/$name.csr" 2>/dev/null
     openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
-        -days 2 -extfile <(printf 'subjectAltName=DNS:%s\n' "$name") -out "$work/$name.pem" 2>/dev/null
+        -days 30 -extfile <(printf 'subjectAltName=DNS:%s\n' "$name") -out "$work/$name.pem" 2>/dev/null
 done
 
 out=$work/results.json

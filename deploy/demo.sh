@@ -88,13 +88,13 @@ elapsed() { awk -v a="$1" -v b="$(now_ms)" 'BEGIN { printf "%.2f", (b - a) / 100
 
 # --- certificates: a throw-away CA, and one certificate a node that carries the node's name ---
 title 'A throw-away CA and three node certificates'
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=supsync demo CA' \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj '/CN=supsync demo CA' \
     -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
 for region in "${regions[@]}"; do
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$region" \
         -keyout "$work/$region.key" -out "$work/$region.csr" 2>/dev/null
     openssl x509 -req -in "$work/$region.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial \
-        -days 2 -extfile <(printf 'subjectAltName=DNS:%s\n' "$region") \
+        -days 30 -extfile <(printf 'subjectAltName=DNS:%s\n' "$region") \
         -out "$work/$region.pem" 2>/dev/null
 done
 say "in $work"
