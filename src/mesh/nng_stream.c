@@ -16,12 +16,12 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "mesh/handover.h"
 #include "mesh/stream.h"
 
 #include <arpa/inet.h>
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,23 +71,12 @@ const char *sup_stream_text(int status)
                : nng_strerror(status);
 }
 
-/* What NNG promises: all that happened before an operation was posted is seen by its completion,
- * and all that a completion did is seen after nng_aio_free. NNG keeps that with locks and counters
- * of its own, into which ThreadSanitizer cannot see; these make it visible. */
+/* All that happened before an operation was posted is seen by its completion, and all that a
+ * completion did is seen after nng_aio_free. */
 struct handover {
     atomic_uint posted;
     atomic_uint ended;
 };
-
-static void mark(atomic_uint *a)
-{
-    (void)atomic_fetch_add(a, 1);
-}
-
-static void see(atomic_uint *a)
-{
-    (void)atomic_load(a);
-}
 
 /* --- TLS --- */
 
@@ -129,13 +118,13 @@ static void op_ended(void *arg)
 {
     struct op *o = arg;
 
-    see(&o->handover.posted);
+    sup_handover_see(&o->handover.posted);
     pthread_mutex_lock(&o->mutex);
     o->pending = false;
     o->done = true;
     pthread_cond_broadcast(&o->cond);
     pthread_mutex_unlock(&o->mutex);
-    mark(&o->handover.ended);
+    sup_handover_mark(&o->handover.ended);
 }
 
 static int op_init(struct op *o)
@@ -155,7 +144,7 @@ static int op_init(struct op *o)
 static void op_fini(struct op *o)
 {
     nng_aio_free(o->aio);
-    see(&o->handover.ended);
+    sup_handover_see(&o->handover.ended);
     pthread_cond_destroy(&o->cond);
     pthread_mutex_destroy(&o->mutex);
 }
@@ -212,7 +201,7 @@ static bool op_begin(struct op *o)
     if (begin)
         o->pending = true;
     pthread_mutex_unlock(&o->mutex);
-    mark(&o->handover.posted);
+    sup_handover_mark(&o->handover.posted);
     return begin;
 }
 
@@ -288,18 +277,18 @@ static void sent(void *arg)
 {
     struct sup_stream *s = arg;
 
-    see(&s->handover.posted);
+    sup_handover_see(&s->handover.posted);
     s->events.sent(s->events.arg, nng_aio_result(s->send), nng_aio_count(s->send));
-    mark(&s->handover.ended);
+    sup_handover_mark(&s->handover.ended);
 }
 
 static void received(void *arg)
 {
     struct sup_stream *s = arg;
 
-    see(&s->handover.posted);
+    sup_handover_see(&s->handover.posted);
     s->events.received(s->events.arg, nng_aio_result(s->recv), nng_aio_count(s->recv));
-    mark(&s->handover.ended);
+    sup_handover_mark(&s->handover.ended);
 }
 
 int sup_stream_start(struct sup_stream *s, const struct sup_stream_events *events)
@@ -329,7 +318,7 @@ void sup_stream_send(struct sup_stream *s, const void *p, size_t n)
     nng_iov iov = {.iov_buf = (void *)(uintptr_t)p, .iov_len = n};
 
     (void)nng_aio_set_iov(s->send, 1, &iov);
-    mark(&s->handover.posted);
+    sup_handover_mark(&s->handover.posted);
     nng_stream_send(s->nng, s->send);
     end_if_closed(s, s->send);
 }
@@ -339,7 +328,7 @@ void sup_stream_recv(struct sup_stream *s, void *p, size_t n)
     nng_iov iov = {.iov_buf = p, .iov_len = n};
 
     (void)nng_aio_set_iov(s->recv, 1, &iov);
-    mark(&s->handover.posted);
+    sup_handover_mark(&s->handover.posted);
     nng_stream_recv(s->nng, s->recv);
     end_if_closed(s, s->recv);
 }
@@ -358,7 +347,7 @@ void sup_stream_free(struct sup_stream *s)
         nng_aio_free(s->send);
     if (s->recv)
         nng_aio_free(s->recv);
-    see(&s->handover.ended);
+    sup_handover_see(&s->handover.ended);
     nng_stream_free(s->nng);
     free(s);
 }

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "mesh/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,6 +101,7 @@ struct sup_mesh_tls {
 struct slot {
     pthread_mutex_t mutex;
     struct sup_identity *identity;
+    atomic_uint used;
 };
 
 static int read_pems(const struct sup_mesh_tls_files *files, struct sup_identity_pem *pem,
@@ -175,6 +177,7 @@ struct sup_identity *sup_mesh_tls_identity(const struct sup_mesh_tls *tls)
     pthread_mutex_lock(&tls->slot->mutex);
     struct sup_identity *id = sup_identity_hold(tls->slot->identity);
     pthread_mutex_unlock(&tls->slot->mutex);
+    sup_handover_mark(&tls->slot->used);
     return id;
 }
 
@@ -190,6 +193,7 @@ void sup_mesh_tls_free(struct sup_mesh_tls *tls)
 {
     if (!tls)
         return;
+    sup_handover_see(&tls->slot->used); /* by connections, which ended with their endpoints */
     sup_identity_release(tls->slot->identity);
     pthread_mutex_destroy(&tls->slot->mutex);
     free(tls->slot);

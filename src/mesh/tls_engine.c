@@ -6,6 +6,7 @@
  * No session is ever resumed (neither tickets nor a cache are set up): each connection's
  * certificates are checked. Renegotiation is off, as mbedTLS has it. */
 
+#include "mesh/handover.h"
 #include "mesh/tls_mbed.h"
 
 #include <mbedtls/error.h>
@@ -25,6 +26,7 @@ struct nng_tls_engine_config {
     const struct sup_mesh_tls *tls;
     bool server;
     char *server_name;
+    atomic_uint used; /* a handover: NNG counts who uses it */
 };
 
 struct nng_tls_engine_conn {
@@ -39,6 +41,7 @@ struct nng_tls_engine_conn {
     int error; /* mbedTLS's that ended the handshake; 0 = none */
     int alert; /* the peer's */
     char name[SUP_TLS_NAME_MAX + 1];
+    atomic_uint used; /* a handover: one operation at a time, under the lock of the connection */
 };
 
 static _Thread_local const struct sup_mesh_tls *configuring;
@@ -67,11 +70,13 @@ static int config_init(nng_tls_engine_config *c, nng_tls_mode mode)
     c->tls = configuring;
     c->server = mode == NNG_TLS_MODE_SERVER;
     c->server_name = NULL;
+    sup_handover_mark(&c->used);
     return 0;
 }
 
 static void config_fini(nng_tls_engine_config *c)
 {
+    sup_handover_see(&c->used);
     free(c->server_name);
 }
 
@@ -83,6 +88,7 @@ static int config_server(nng_tls_engine_config *c, const char *name)
         return NNG_ENOMEM;
     free(c->server_name);
     c->server_name = copy;
+    sup_handover_mark(&c->used);
     return 0;
 }
 
@@ -161,7 +167,7 @@ static int on_certificate(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t 
     return 0;
 }
 
-static int conn_init(nng_tls_engine_conn *c, void *nng, nng_tls_engine_config *cfg)
+static int conn_setup(nng_tls_engine_conn *c, const nng_tls_engine_config *cfg)
 {
     c->server = cfg->server;
     c->alert = ALERT_NONE;
@@ -181,14 +187,26 @@ static int conn_init(nng_tls_engine_conn *c, void *nng, nng_tls_engine_config *c
         free(c->server_name);
         return NNG_ENOMEM;
     }
+    return 0;
+}
+
+static int conn_init(nng_tls_engine_conn *c, void *nng, nng_tls_engine_config *cfg)
+{
+    sup_handover_see(&cfg->used);
+    int rv = conn_setup(c, cfg);
+    sup_handover_mark(&cfg->used);
+    if (rv != 0)
+        return rv;
     c->nng = nng;
     mbedtls_ssl_set_bio(&c->ssl, nng, to_peer, from_peer, NULL);
     mbedtls_ssl_set_verify(&c->ssl, on_certificate, c);
+    sup_handover_mark(&c->used);
     return 0;
 }
 
 static void conn_fini(nng_tls_engine_conn *c)
 {
+    sup_handover_see(&c->used);
     mbedtls_ssl_free(&c->ssl);
     sup_identity_release(c->identity);
     free(c->server_name);
@@ -196,7 +214,9 @@ static void conn_fini(nng_tls_engine_conn *c)
 
 static void conn_close(nng_tls_engine_conn *c)
 {
+    sup_handover_see(&c->used);
     (void)mbedtls_ssl_close_notify(&c->ssl);
+    sup_handover_mark(&c->used);
 }
 
 /* What NNG hands to the operations that wait. */
@@ -240,7 +260,7 @@ static bool refused_by_us(const nng_tls_engine_conn *c)
            c->error == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE;
 }
 
-static int conn_handshake(nng_tls_engine_conn *c)
+static int shake_hands(nng_tls_engine_conn *c)
 {
     /* NNG tries again for each operation that waits; a handshake that failed must not go on. */
     int rv = c->error ? c->error : mbedtls_ssl_handshake(&c->ssl);
@@ -257,10 +277,19 @@ static int conn_handshake(nng_tls_engine_conn *c)
     return refused_by_us(c) ? linger(c) : failure(rv);
 }
 
+static int conn_handshake(nng_tls_engine_conn *c)
+{
+    sup_handover_see(&c->used);
+    int rv = shake_hands(c);
+    sup_handover_mark(&c->used);
+    return rv;
+}
+
 static int conn_recv(nng_tls_engine_conn *c, uint8_t *p, size_t *n)
 {
+    sup_handover_see(&c->used);
     int rv = mbedtls_ssl_read(&c->ssl, p, *n);
-
+    sup_handover_mark(&c->used);
     if (rv < 0)
         return failure(rv);
     *n = (size_t)rv;
@@ -269,8 +298,9 @@ static int conn_recv(nng_tls_engine_conn *c, uint8_t *p, size_t *n)
 
 static int conn_send(nng_tls_engine_conn *c, const uint8_t *p, size_t *n)
 {
+    sup_handover_see(&c->used);
     int rv = mbedtls_ssl_write(&c->ssl, p, *n);
-
+    sup_handover_mark(&c->used);
     if (rv < 0)
         return failure(rv);
     *n = (size_t)rv;
@@ -338,19 +368,24 @@ static void say_failed(const nng_tls_engine_conn *c, struct sup_tls_facts *out)
     }
 }
 
-static bool conn_verified(nng_tls_engine_conn *c)
+static void say(const nng_tls_engine_conn *c, bool verified, struct sup_tls_facts *out)
 {
-    bool verified = c->done && mbedtls_ssl_get_verify_result(&c->ssl) == 0;
-
-    if (!asking)
-        return verified;
-    asking->verified = verified;
-    (void)snprintf(asking->name, sizeof(asking->name), "%s", c->name);
+    out->verified = verified;
+    (void)snprintf(out->name, sizeof(out->name), "%s", c->name);
     if (c->error != 0)
-        say_failed(c, asking);
+        say_failed(c, out);
     const mbedtls_x509_crt *crt = verified ? mbedtls_ssl_get_peer_cert(&c->ssl) : NULL;
     for (; crt; crt = crt->next)
-        sup_buf_add(&asking->chain, crt->raw.p, crt->raw.len);
+        sup_buf_add(&out->chain, crt->raw.p, crt->raw.len);
+}
+
+static bool conn_verified(nng_tls_engine_conn *c)
+{
+    sup_handover_see(&c->used);
+    bool verified = c->done && mbedtls_ssl_get_verify_result(&c->ssl) == 0;
+    if (asking)
+        say(c, verified, asking);
+    sup_handover_mark(&c->used);
     return verified;
 }
 
