@@ -63,7 +63,8 @@ static inline struct sup_options bench_options(const char *node, const char *dat
     o.ses.import_bucket = o.ses.import_prefix = "";
     o.sns_http.listen = o.sns_http.tls_cert = o.sns_http.tls_key = "";
     o.sns_http.issuers = o.sns_http.test_signer = "";
-    o.mesh.cluster = o.mesh.listen = o.mesh.tls_ca = o.mesh.tls_cert = o.mesh.tls_key = "";
+    o.mesh.cluster = o.mesh.listen = "";
+    o.mesh.tls_ca = o.mesh.tls_cert = o.mesh.tls_key = o.mesh.tls_crl = "";
     o.mesh.secret_file = "";
     o.mesh.max_clock_drift_ms = 60000;
     o.ingest.dedup_ttl_ms = 15LL * 86400000;

@@ -6,12 +6,11 @@
  * priority, as it would be a machine of its own. Beside it: the donor's store read from end to end
  * and compressed in pieces of the same size, by one thread. One line of JSON. */
 #include "base/log.h"
-#include "common.h"
+#include "pair.h"
 #include "service/apply_txn.h"
 #include "service/internal.h"
 
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <zstd.h>
@@ -90,23 +89,6 @@ static double lookups(struct sup_service *s, uint64_t records, int64_t ms, pid_t
     return p99;
 }
 
-static struct sup_options node(const char *name, const char *dir, char **tls, const char *listen,
-                               const struct sup_peer_options *peer)
-{
-    struct sup_options o = bench_options(name, dir);
-
-    o.mesh.enabled = true;
-    o.mesh.cluster = "bench";
-    o.mesh.listen = listen;
-    o.mesh.tls_ca = tls[0];
-    o.mesh.tls_cert = tls[1];
-    o.mesh.tls_key = tls[2];
-    o.mesh.join_wait_ms = 1000;
-    o.mesh.peers = peer;
-    o.mesh.n_peers = 1;
-    return o;
-}
-
 /* The child: joins, says how long the copy took, ends. */
 static int join_child(const struct sup_options *o, int out)
 {
@@ -133,8 +115,7 @@ static int join_child(const struct sup_options *o, int out)
 int main(int argc, char **argv)
 {
     uint64_t records = argc > 7 ? strtoull(argv[7], NULL, 10) : 1000000;
-    char dirs[2][512];
-    char urls[2][64];
+    static struct bench_pair pair;
     struct sup_service *a = NULL;
     struct sup_err err = {0};
     int64_t took = 0;
@@ -142,23 +123,13 @@ int main(int argc, char **argv)
     int fds[2];
     int go[2];
 
-    if (argc < 7) {
-        fprintf(stderr, "usage: bench_join DIR CA CERT_A KEY_A CERT_B KEY_B [RECORDS]\n");
+    if (argc < BENCH_PAIR_ARGC) {
+        fprintf(stderr, "usage: bench_join " BENCH_PAIR_USAGE " [RECORDS]\n");
         return 2;
     }
     sup_log_configure(SUP_LOG_ERROR, SUP_LOG_TEXT, 2);
-    for (int i = 0; i < 2; i++) {
-        snprintf(dirs[i], sizeof(dirs[i]), "%s/%c", argv[1], 'a' + i);
-        mkdir(dirs[i], 0700);
-        snprintf(urls[i], sizeof(urls[i]), "tls+tcp://127.0.0.1:%d",
-                 20000 + (int)(getpid() % 10000) + i * 10000);
-    }
-    struct sup_peer_options peer_a = {.name = "a", .url = urls[0]};
-    struct sup_peer_options peer_b = {.name = "b", .url = urls[1]};
-    char *tls_a[] = {argv[2], argv[3], argv[4]};
-    char *tls_b[] = {argv[2], argv[5], argv[6]};
-    struct sup_options oa = node("a", dirs[0], tls_a, urls[0], &peer_b);
-    struct sup_options ob = node("b", dirs[1], tls_b, urls[1], &peer_a);
+    bench_pair_init(&pair, argv);
+    pair.options[0].mesh.join_wait_ms = pair.options[1].mesh.join_wait_ms = 1000;
     if (pipe(fds) != 0 || pipe(go) != 0)
         return 1;
     /* Before this process has threads. */
@@ -167,9 +138,9 @@ int main(int argc, char **argv)
         char c;
         if (read(go[0], &c, 1) != 1)
             _exit(1);
-        return join_child(&ob, fds[1]);
+        return join_child(&pair.options[1], fds[1]);
     }
-    bench_must(sup_service_start(&oa, &a, &err), &err, "start a");
+    bench_must(sup_service_start(&pair.options[0], &a, &err), &err, "start a");
     while (next < records)
         bench_must(sup_apply_run(a->apply, fill_run, &next, &err), &err, "fill");
     while (!sup_replicator_answers(a->replicator))

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "codec/value.h"
-#include "common.h"
+#include "pair.h"
 #include "service/apply_txn.h"
 #include "service/internal.h"
 #include "service/sketch_keeper.h"
@@ -20,7 +20,6 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #define BATCH 1000
 #define PIPES 64
@@ -229,42 +228,25 @@ static void wait_level(struct sup_service *const s[2])
 /* --- two nodes --- */
 
 struct bench {
-    char dirs[2][512];
-    char listen[2][64];
+    struct bench_pair pair;
     char through[2][64]; /* url of the relay before the node */
     struct relay relay[2];
-    struct sup_peer_options peer[2];
-    struct sup_options options[2];
     struct sup_service *s[2];
 };
 
 static void start_nodes(struct bench *b, char **argv)
 {
-    static const char *const names[2] = {"a", "b"};
     struct sup_err err = {0};
 
+    bench_pair_init(&b->pair, argv);
     for (int i = 0; i < 2; i++) {
         relay_start(&b->relay[i]);
-        atomic_store(&b->relay[i].target, 20000 + (int)(getpid() % 10000) + i * 10000);
-        snprintf(b->dirs[i], sizeof(b->dirs[i]), "%s/%s", argv[1], names[i]);
-        mkdir(b->dirs[i], 0700);
-        snprintf(b->listen[i], sizeof(b->listen[i]), "tls+tcp://127.0.0.1:%d",
-                 atomic_load(&b->relay[i].target));
+        atomic_store(&b->relay[i].target, b->pair.ports[i]);
         snprintf(b->through[i], sizeof(b->through[i]), "tls+tcp://127.0.0.1:%d", b->relay[i].port);
-        b->peer[1 - i] = (struct sup_peer_options){.name = names[i], .url = b->through[i]};
+        b->pair.peer[1 - i].url = b->through[i];
     }
-    for (int i = 0; i < 2; i++) {
-        b->options[i] = bench_options(names[i], b->dirs[i]);
-        b->options[i].mesh.enabled = true;
-        b->options[i].mesh.cluster = "bench";
-        b->options[i].mesh.listen = b->listen[i];
-        b->options[i].mesh.tls_ca = argv[2];
-        b->options[i].mesh.tls_cert = argv[3 + 2 * i];
-        b->options[i].mesh.tls_key = argv[4 + 2 * i];
-        b->options[i].mesh.peers = &b->peer[i];
-        b->options[i].mesh.n_peers = 1;
-        bench_must(sup_service_start(&b->options[i], &b->s[i], &err), &err, "start");
-    }
+    for (int i = 0; i < 2; i++)
+        bench_must(sup_service_start(&b->pair.options[i], &b->s[i], &err), &err, "start");
 }
 
 static void report(struct bench *b, const struct writing w[2], int64_t healed, double cpu)
@@ -302,8 +284,8 @@ int main(int argc, char **argv)
     int64_t healed;
     double cpu;
 
-    if (argc < 7) {
-        fprintf(stderr, "usage: bench_partition DIR CA CERT_A KEY_A CERT_B KEY_B [DECISIONS]\n");
+    if (argc < BENCH_PAIR_ARGC) {
+        fprintf(stderr, "usage: bench_partition " BENCH_PAIR_USAGE " [DECISIONS]\n");
         return 2;
     }
     sup_log_configure(getenv("SUPSYNC_BENCH_LOG") ? SUP_LOG_DEBUG : SUP_LOG_ERROR, SUP_LOG_TEXT, 2);

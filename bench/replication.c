@@ -7,12 +7,11 @@
  * Between two of them what none can do without: the sync of as many bytes to a file beside the
  * stores. Then the throughput of a burst. One line of JSON. */
 #include "base/log.h"
-#include "common.h"
+#include "pair.h"
 #include "service/apply_txn.h"
 #include "service/internal.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 static void wait_level(struct sup_service *from, struct sup_service *to)
 {
@@ -88,27 +87,10 @@ static int burst_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct s
     return SUP_OK;
 }
 
-static struct sup_options node(const char *name, const char *dir, char **tls, const char *listen,
-                               const struct sup_peer_options *peer)
-{
-    struct sup_options o = bench_options(name, dir);
-
-    o.mesh.enabled = true;
-    o.mesh.cluster = "bench";
-    o.mesh.listen = listen;
-    o.mesh.tls_ca = tls[0];
-    o.mesh.tls_cert = tls[1];
-    o.mesh.tls_key = tls[2];
-    o.mesh.peers = peer;
-    o.mesh.n_peers = 1;
-    return o;
-}
-
 int main(int argc, char **argv)
 {
     size_t samples = argc > 7 ? strtoul(argv[7], NULL, 10) : 1000;
-    char dirs[2][512];
-    char urls[2][64];
+    static struct bench_pair pair;
     struct sup_service *a = NULL;
     struct sup_service *b = NULL;
     struct sup_err err = {0};
@@ -117,25 +99,14 @@ int main(int argc, char **argv)
     int64_t *syncs;
     int wal;
 
-    if (argc < 7) {
-        fprintf(stderr, "usage: bench_replication DIR CA CERT_A KEY_A CERT_B KEY_B [SAMPLES]\n");
+    if (argc < BENCH_PAIR_ARGC) {
+        fprintf(stderr, "usage: bench_replication " BENCH_PAIR_USAGE " [SAMPLES]\n");
         return 2;
     }
     sup_log_configure(SUP_LOG_ERROR, SUP_LOG_TEXT, 2);
-    for (int i = 0; i < 2; i++) {
-        snprintf(dirs[i], sizeof(dirs[i]), "%s/%c", argv[1], 'a' + i);
-        mkdir(dirs[i], 0700);
-        snprintf(urls[i], sizeof(urls[i]), "tls+tcp://127.0.0.1:%d",
-                 20000 + (int)(getpid() % 10000) + i * 10000);
-    }
-    struct sup_peer_options peer_a = {.name = "a", .url = urls[0]};
-    struct sup_peer_options peer_b = {.name = "b", .url = urls[1]};
-    char *tls_a[] = {argv[2], argv[3], argv[4]};
-    char *tls_b[] = {argv[2], argv[5], argv[6]};
-    struct sup_options oa = node("a", dirs[0], tls_a, urls[0], &peer_b);
-    struct sup_options ob = node("b", dirs[1], tls_b, urls[1], &peer_a);
-    bench_must(sup_service_start(&oa, &a, &err), &err, "start a");
-    bench_must(sup_service_start(&ob, &b, &err), &err, "start b");
+    bench_pair_init(&pair, argv);
+    bench_must(sup_service_start(&pair.options[0], &a, &err), &err, "start a");
+    bench_must(sup_service_start(&pair.options[1], &b, &err), &err, "start b");
     delays = calloc(samples, sizeof(*delays));
     commits = calloc(samples, sizeof(*commits));
     syncs = calloc(samples, sizeof(*syncs));
