@@ -1,14 +1,16 @@
+/* Joining by snapshot: what is given and for how long, and an empty node beside one that has a set.
+ */
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/keys.h"
 #include "property.h"
+#include "replica_node.h"
 #include "service/apply_txn.h"
 #include "service/replicate.h"
 #include "service/sketch_keeper.h"
 #include "service/snapshot.h"
 #include "store/meta.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,49 +20,7 @@
 
 #include <cmocka.h>
 
-#define RECORDS  3000
-#define DRIFT_MS 60000
-
-struct node {
-    const char *name;
-    char url[64];
-    struct sup_hash_key hash;
-    struct sup_store *store;
-    struct sup_sketch_keeper *keeper;
-    struct sup_apply *apply;
-    struct sup_peer_options peer;
-    struct sup_options options;
-    struct sup_replicator *replicator;
-};
-
-static void node_open(struct node *n, const char *name)
-{
-    struct sup_store_identity id = {.node = name, .cluster = "c"};
-    struct sup_err err = {0};
-    struct sup_apply_options o;
-
-    *n = (struct node){.name = name};
-    sup_hash_key_derive("c", (struct sup_slice){NULL, 0}, &n->hash);
-    assert_int_equal(sup_store_open_memory(&id, &n->store, NULL), SUP_OK);
-    assert_int_equal(sup_sketch_keeper_open(n->store, &n->hash, 64, &n->keeper, NULL), SUP_OK);
-    o = (struct sup_apply_options){.store = n->store,
-                                   .hash = n->hash,
-                                   .keeper = n->keeper,
-                                   .max_clock_drift_ms = DRIFT_MS,
-                                   .dedup_ttl_ms = 1000000};
-    if (sup_apply_start(&o, &n->apply, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
-}
-
-static void node_close(struct node *n)
-{
-    sup_replicator_stop(n->replicator);
-    sup_replicator_free(n->replicator);
-    sup_apply_stop(n->apply);
-    sup_apply_free(n->apply);
-    sup_sketch_keeper_free(n->keeper);
-    sup_store_close(n->store);
-}
+#define RECORDS 3000
 
 /* --- a set --- */
 
@@ -109,13 +69,13 @@ static int future_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
     return rc;
 }
 
-static void fill(struct node *n, size_t records)
+static void fill(struct replica_node *n, size_t records)
 {
     assert_int_equal(sup_apply_run(n->apply, fill_run, &records, NULL), SUP_OK);
     assert_int_equal(sup_apply_run(n->apply, future_run, NULL, NULL), SUP_OK);
 }
 
-static size_t count(const struct node *n, enum sup_cf cf)
+static size_t count(const struct replica_node *n, enum sup_cf cf)
 {
     struct sup_slice open = {NULL, 0};
     struct sup_iter *it = sup_iter_new(n->store, NULL, cf, open, open);
@@ -177,8 +137,8 @@ static int take(void *arg, const struct sup_mesh_msg *msg)
     return SUP_OK;
 }
 
-static void taker_open(struct taker *t, const struct node *n, struct sup_snapshot_gate *gate,
-                       int64_t hold_ms)
+static void taker_open(struct taker *t, const struct replica_node *n,
+                       struct sup_snapshot_gate *gate, int64_t hold_ms)
 {
     *t = (struct taker){.ready = true, .hash = &n->hash};
     t->env = (struct sup_snapshot_env){.apply = n->apply,
@@ -224,11 +184,11 @@ static void a_snapshot_is_whole_in_order_and_in_parts(void **state)
     struct sup_snapshot_gate gate = {0};
     struct sup_key half;
     struct taker t;
-    struct node n;
+    struct replica_node n;
     size_t before;
 
     (void)state;
-    node_open(&n, "a");
+    replica_node_open(&n, "a", 64);
     fill(&n, RECORDS);
     taker_open(&t, &n, &gate, 0);
     say(&t, SUP_FRAME_SNAPSHOT_ASK, start, 1);
@@ -249,18 +209,18 @@ static void a_snapshot_is_whole_in_order_and_in_parts(void **state)
     assert_int_equal(t.vvs, 2);
     assert_int_equal(gate.held, 0);
     sup_snapshot_serve_free(t.serve);
-    node_close(&n);
+    replica_node_close(&n);
 }
 
 static void views_are_few_and_held_for_a_bounded_time(void **state)
 {
     struct sup_snapshot_gate gate = {0};
     struct taker t[SUP_SNAPSHOTS_SERVED_MAX + 1];
-    struct node n;
+    struct replica_node n;
     int64_t wait_ms;
 
     (void)state;
-    node_open(&n, "a");
+    replica_node_open(&n, "a", 64);
     fill(&n, RECORDS);
     for (size_t i = 0; i <= SUP_SNAPSHOTS_SERVED_MAX; i++) {
         taker_open(&t[i], &n, &gate, 30);
@@ -285,45 +245,18 @@ static void views_are_few_and_held_for_a_bounded_time(void **state)
     for (size_t i = 0; i <= SUP_SNAPSHOTS_SERVED_MAX; i++)
         sup_snapshot_serve_free(t[i].serve);
     assert_int_equal(gate.held, 0);
-    node_close(&n);
+    replica_node_close(&n);
 }
 
 /* --- two nodes --- */
 
-static int free_port(void)
+static void connect_nodes(struct replica_node *a, struct replica_node *b)
 {
-    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sa);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-    close(fd);
-    return ntohs(sa.sin_port);
+    a->options.mesh.join_wait_ms = b->options.mesh.join_wait_ms = 60000;
+    replica_node_connect(a, b);
 }
 
-static void replicate(struct node *n, const struct node *peer)
-{
-    struct sup_replicator_options o = {.config = &n->options, .apply = n->apply, .store = n->store};
-    struct sup_err err = {0};
-
-    n->peer = (struct sup_peer_options){.name = peer->name, .url = peer->url};
-    n->options.node = n->name;
-    n->options.mesh.enabled = true;
-    n->options.mesh.insecure = true;
-    n->options.mesh.cluster = "c";
-    n->options.mesh.listen = n->url;
-    n->options.mesh.tls_ca = n->options.mesh.tls_cert = n->options.mesh.tls_key = "";
-    n->options.mesh.tls_crl = "";
-    n->options.mesh.max_clock_drift_ms = DRIFT_MS;
-    n->options.mesh.join_wait_ms = 60000;
-    n->options.mesh.peers = &n->peer;
-    n->options.mesh.n_peers = 1;
-    if (sup_replicator_start(&o, &n->replicator, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
-}
-
-static void await_ready(struct node *n)
+static void await_ready(struct replica_node *n)
 {
     int64_t deadline = sup_mono_ms() + 30000;
     uint64_t ready = 0;
@@ -337,44 +270,28 @@ static void await_ready(struct node *n)
     assert_true(sup_replicator_answers(n->replicator));
 }
 
-static void connect_nodes(struct node *a, struct node *b)
-{
-    (void)snprintf(a->url, sizeof(a->url), "tcp://127.0.0.1:%d", free_port());
-    (void)snprintf(b->url, sizeof(b->url), "tcp://127.0.0.1:%d", free_port());
-    replicate(a, b);
-    replicate(b, a);
-}
-
-static bool equal_roots(const struct node *a, const struct node *b)
-{
-    struct sup_sketch_sum x = sup_sketch_keeper_root(a->keeper);
-    struct sup_sketch_sum y = sup_sketch_keeper_root(b->keeper);
-
-    return sup_sketch_sum_eq(&x, &y);
-}
-
 static void an_empty_node_joins(void **state)
 {
     size_t own = 1;
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_vv mine;
     struct sup_vv theirs;
     struct sup_vv floor;
 
     (void)state;
-    node_open(&a, "a");
+    replica_node_open(&a, "a", 64);
     fill(&a, RECORDS);
-    node_open(&b, "b");
+    replica_node_open(&b, "b", 64);
     connect_nodes(&a, &b);
     assert_false(sup_replicator_answers(b.replicator));
     /* It takes its Region's events meanwhile. */
     assert_int_equal(sup_apply_run(b.apply, fill_run, &own, NULL), SUP_OK);
     await_ready(&b);
     for (int64_t deadline = sup_mono_ms() + 20000;
-         !equal_roots(&a, &b) && sup_mono_ms() < deadline;)
+         !replica_node_equal_roots(&a, &b) && sup_mono_ms() < deadline;)
         usleep(5000);
-    assert_true(equal_roots(&a, &b));
+    assert_true(replica_node_equal_roots(&a, &b));
     assert_int_equal(count(&b, SUP_CF_QUARANTINE), 1);
     assert_int_equal(count(&b, SUP_CF_OUTBOX), 1); /* of its own event only */
     sup_apply_vv(a.apply, &theirs);
@@ -382,25 +299,25 @@ static void an_empty_node_joins(void **state)
     sup_apply_floor(b.apply, &floor);
     assert_true(sup_vv_get(&mine, 77) == 1);
     assert_true(sup_vv_get(&floor, 77) == 1); /* not by the log */
-    node_close(&b);
-    node_close(&a);
+    replica_node_close(&b);
+    replica_node_close(&a);
 }
 
 static void two_new_nodes_are_ready(void **state)
 {
     size_t own = 1;
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
 
     (void)state;
-    node_open(&a, "a");
-    node_open(&b, "b");
+    replica_node_open(&a, "a", 64);
+    replica_node_open(&b, "b", 64);
     connect_nodes(&a, &b);
     assert_int_equal(sup_apply_run(a.apply, fill_run, &own, NULL), SUP_OK);
     await_ready(&a);
     await_ready(&b);
-    node_close(&b);
-    node_close(&a);
+    replica_node_close(&b);
+    replica_node_close(&a);
 }
 
 int main(void)

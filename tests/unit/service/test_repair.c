@@ -4,70 +4,28 @@
 #include "base/log.h"
 #include "codec/keys.h"
 #include "property.h"
+#include "replica_node.h"
 #include "service/apply_txn.h"
 #include "service/repair.h"
 #include "service/replicate.h"
 #include "service/sketch_keeper.h"
 #include "store/memory.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#define DRIFT_MS 60000
+static enum sup_class unlogged_class; /* of unlogged records; 0: any */
 
-struct node {
-    const char *name;
-    enum sup_class cls; /* of unlogged records; 0: any */
-    struct sup_hash_key hash;
-    struct sup_store *store;
-    struct sup_sketch_keeper *keeper;
-    struct sup_apply *apply;
-    /* over sessions */
-    char url[64];
-    struct sup_peer_options peer;
-    struct sup_options options;
-    struct sup_replicator *replicator;
-};
-
-static void node_start(struct node *n, const char *name, size_t symbols)
+static void node_start(struct replica_node *n, const char *name, size_t symbols)
 {
-    struct sup_store_identity id = {.node = name, .cluster = "c"};
-    struct sup_apply_options o;
-    struct sup_err err = {0};
-
-    memset(n, 0, sizeof(*n));
-    n->name = name;
-    sup_hash_key_derive("c", (struct sup_slice){NULL, 0}, &n->hash);
-    assert_int_equal(sup_store_open_memory(&id, &n->store, NULL), SUP_OK);
-    if (sup_sketch_keeper_open(n->store, &n->hash, symbols, &n->keeper, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
-    o = (struct sup_apply_options){.store = n->store,
-                                   .hash = n->hash,
-                                   .keeper = n->keeper,
-                                   .max_clock_drift_ms = DRIFT_MS,
-                                   .dedup_ttl_ms = 1000000};
-    if (sup_apply_start(&o, &n->apply, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
+    unlogged_class = 0;
+    replica_node_open(n, name, symbols);
     sup_apply_settle(n->apply, sup_apply_incarnation(n->apply));
-}
-
-static void node_stop(struct node *n)
-{
-    sup_replicator_stop(n->replicator);
-    sup_replicator_free(n->replicator);
-    sup_apply_stop(n->apply);
-    sup_apply_free(n->apply);
-    sup_sketch_keeper_free(n->keeper);
-    sup_store_close(n->store);
 }
 
 /* --- records that are in no log --- */
@@ -105,11 +63,11 @@ static int unlogged_run(struct sup_apply *a, struct sup_txn *t, void *arg, struc
     return rc;
 }
 
-static void write_unlogged(struct node *n, uint32_t first, uint32_t count, int64_t ms,
+static void write_unlogged(struct replica_node *n, uint32_t first, uint32_t count, int64_t ms,
                            enum sup_state state)
 {
     struct unlogged u = {
-        .first = first, .n = count, .ms = ms, .state = state, .origin = 5, .cls = n->cls};
+        .first = first, .n = count, .ms = ms, .state = state, .origin = 5, .cls = unlogged_class};
     struct sup_err err = {0};
 
     if (count > 0 && sup_apply_run(n->apply, unlogged_run, &u, &err) != SUP_OK)
@@ -125,7 +83,7 @@ static int decide_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
     return sup_apply_decide(a, t, &p, &out, err);
 }
 
-static void decide(struct node *n, unsigned i)
+static void decide(struct replica_node *n, unsigned i)
 {
     char address[64];
 
@@ -133,20 +91,12 @@ static void decide(struct node *n, unsigned i)
     assert_int_equal(sup_apply_run(n->apply, decide_run, address, NULL), SUP_OK);
 }
 
-static bool equal_roots(const struct node *a, const struct node *b)
-{
-    struct sup_sketch_sum x = sup_sketch_keeper_root(a->keeper);
-    struct sup_sketch_sum y = sup_sketch_keeper_root(b->keeper);
-
-    return sup_sketch_sum_eq(&x, &y);
-}
-
 /* Not by the sketches alone: what was kept must also be true. */
-static void assert_equal(struct node *a, struct node *b)
+static void assert_equal(struct replica_node *a, struct replica_node *b)
 {
     bool sound = false;
 
-    assert_true(equal_roots(a, b));
+    assert_true(replica_node_equal_roots(a, b));
     assert_int_equal(sup_sketch_keeper_audit(a->keeper, a->apply, a->store, &sound, NULL), SUP_OK);
     assert_true(sound);
     assert_int_equal(sup_sketch_keeper_audit(b->keeper, b->apply, b->store, &sound, NULL), SUP_OK);
@@ -204,8 +154,8 @@ static struct sup_repair_report run(struct wire *w)
     return report;
 }
 
-static struct sup_repair_report repair_through(struct node *to, struct node *from, bool adopt,
-                                               struct sup_repair_gate *gate)
+static struct sup_repair_report repair_through(struct replica_node *to, struct replica_node *from,
+                                               bool adopt, struct sup_repair_gate *gate)
 {
     struct wire w = {.mem = sup_mesh_mem_new()};
     struct sup_repair_env pull = {
@@ -225,7 +175,8 @@ static struct sup_repair_report repair_through(struct node *to, struct node *fro
     return report;
 }
 
-static struct sup_repair_report repair(struct node *to, struct node *from, bool adopt)
+static struct sup_repair_report repair(struct replica_node *to, struct replica_node *from,
+                                       bool adopt)
 {
     struct sup_repair_gate gate = {0};
     struct sup_repair_report report = repair_through(to, from, adopt, &gate);
@@ -236,8 +187,8 @@ static struct sup_repair_report repair(struct node *to, struct node *from, bool 
 
 static void each_gets_what_is_newer(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_report r;
 
     (void)state;
@@ -266,24 +217,24 @@ static void each_gets_what_is_newer(void **state)
     assert_equal(&a, &b);
     r = repair(&a, &b, false);
     assert_true(r.equal && r.stats.symbols == 1);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 /* An address of which each side has the newer register of another class. */
 static void registers_are_merged_one_by_one(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_report r;
 
     (void)state;
     node_start(&a, "a", 64);
     node_start(&b, "b", 64);
-    a.cls = b.cls = SUP_CLASS_BOUNCE;
+    unlogged_class = SUP_CLASS_BOUNCE;
     write_unlogged(&a, 1, 1, 1000, SUP_SUPPRESSED);
     write_unlogged(&b, 1, 1, 3000, SUP_CLEARED);
-    a.cls = b.cls = SUP_CLASS_COMPLAINT;
+    unlogged_class = SUP_CLASS_COMPLAINT;
     write_unlogged(&a, 1, 1, 3000, SUP_SUPPRESSED);
     write_unlogged(&b, 1, 1, 1000, SUP_SUPPRESSED);
     r = repair(&a, &b, false);
@@ -293,14 +244,14 @@ static void registers_are_merged_one_by_one(void **state)
     assert_int_equal(r.applied, 1);
     assert_equal(&a, &b);
     assert_int_equal(sup_sketch_keeper_root(a.keeper).count, 1);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 static void past_the_prefix_by_shards(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_report r;
 
     (void)state;
@@ -316,14 +267,14 @@ static void past_the_prefix_by_shards(void **state)
     r = repair(&b, &a, false);
     assert_int_equal(r.applied, 1000);
     assert_equal(&a, &b);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 static void an_empty_node_gets_all(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_report r;
 
     (void)state;
@@ -334,16 +285,16 @@ static void an_empty_node_gets_all(void **state)
     assert_int_equal(r.code, SUP_OK);
     assert_int_equal(r.applied, 5000);
     assert_equal(&a, &b);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 /* A gap in the log that nobody can fill: after the repair the version vector is the donor's, and
  * what waits in its quarantine waits here too. */
 static void a_gap_is_adopted(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_report r;
     struct sup_vv vv;
     struct sup_vv mine;
@@ -353,7 +304,8 @@ static void a_gap_is_adopted(void **state)
     node_start(&b, "b", 256);
     for (unsigned i = 0; i < 20; i++)
         decide(&b, i);
-    write_unlogged(&b, 0, 4, sup_wall_ms() + 10 * DRIFT_MS, SUP_SUPPRESSED); /* quarantined */
+    write_unlogged(&b, 0, 4, sup_wall_ms() + 10 * REPLICA_NODE_DRIFT_MS,
+                   SUP_SUPPRESSED); /* quarantined */
     sup_apply_vv(b.apply, &vv);
     sup_apply_vv(a.apply, &mine);
     assert_false(sup_vv_covers(&mine, &vv));
@@ -365,14 +317,14 @@ static void a_gap_is_adopted(void **state)
     assert_true(sup_vv_covers(&mine, &vv));
     assert_int_equal(sup_store_estimate_keys(a.store, SUP_CF_QUARANTINE), 4);
     assert_equal(&a, &b);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 static void failed_commits_fail_the_repair(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_report r;
 
     (void)state;
@@ -389,14 +341,14 @@ static void failed_commits_fail_the_repair(void **state)
     r = repair(&a, &b, true);
     assert_int_equal(r.code, SUP_OK);
     assert_equal(&a, &b);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 static void a_full_gate_is_busy(void **state)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
     struct sup_repair_gate gate = {.held = SUP_REPAIR_SERVED_MAX};
     struct sup_repair_report r;
 
@@ -407,14 +359,14 @@ static void a_full_gate_is_busy(void **state)
     r = repair_through(&a, &b, false, &gate);
     assert_int_equal(r.code, SUP_EAGAIN);
     assert_int_equal(gate.held, SUP_REPAIR_SERVED_MAX);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 static void floods_are_refused(void **state)
 {
     static struct sup_mesh_msg msg;
-    struct node a;
+    struct replica_node a;
     struct sup_repair_gate gate = {0};
     struct sup_repair_env env;
     struct sup_repair_serve *s;
@@ -433,66 +385,25 @@ static void floods_are_refused(void **state)
     s = sup_repair_serve_new(&env, &gate);
     assert_int_equal(sup_repair_serve_message(s, &msg), SUP_EINPUT);
     sup_repair_serve_free(s);
-    node_stop(&a);
+    replica_node_close(&a);
 }
 
 /* --- over sessions --- */
 
-static int free_port(void)
-{
-    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sa);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-    close(fd);
-    return ntohs(sa.sin_port);
-}
-
-static void replicate(struct node *n, const struct node *peer)
-{
-    struct sup_replicator_options o;
-    struct sup_err err = {0};
-
-    n->peer = (struct sup_peer_options){.name = peer->name, .url = peer->url};
-    n->options.node = n->name;
-    n->options.mesh.enabled = true;
-    n->options.mesh.insecure = true;
-    n->options.mesh.cluster = "c";
-    n->options.mesh.listen = n->url;
-    n->options.mesh.tls_ca = n->options.mesh.tls_cert = n->options.mesh.tls_key = "";
-    n->options.mesh.max_clock_drift_ms = DRIFT_MS;
-    n->options.mesh.peers = &n->peer;
-    n->options.mesh.n_peers = 1;
-    o = (struct sup_replicator_options){
-        .config = &n->options, .apply = n->apply, .store = n->store};
-    if (sup_replicator_start(&o, &n->replicator, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
-}
-
-static void connect_nodes(struct node *a, struct node *b)
-{
-    (void)snprintf(a->url, sizeof(a->url), "tcp://127.0.0.1:%d", free_port());
-    (void)snprintf(b->url, sizeof(b->url), "tcp://127.0.0.1:%d", free_port());
-    replicate(a, b);
-    replicate(b, a);
-}
-
-static bool become_equal(const struct node *a, const struct node *b, int64_t ms)
+static bool become_equal(const struct replica_node *a, const struct replica_node *b, int64_t ms)
 {
     int64_t deadline = sup_mono_ms() + ms;
     uint64_t seen = sup_apply_version(a->apply);
 
-    while (!equal_roots(a, b) && sup_mono_ms() < deadline)
+    while (!replica_node_equal_roots(a, b) && sup_mono_ms() < deadline)
         seen = sup_apply_wait(a->apply, seen, 20);
-    return equal_roots(a, b);
+    return replica_node_equal_roots(a, b);
 }
 
 static void differing_stores_converge(size_t symbols, uint32_t n)
 {
-    struct node a;
-    struct node b;
+    struct replica_node a;
+    struct replica_node b;
 
     node_start(&a, "a", symbols);
     node_start(&b, "b", symbols);
@@ -501,7 +412,7 @@ static void differing_stores_converge(size_t symbols, uint32_t n)
     write_unlogged(&a, n, n / 2, 1000, SUP_SUPPRESSED);
     write_unlogged(&b, 2 * n, n / 2, 1000, SUP_SUPPRESSED);
     write_unlogged(&b, 0, n / 10, 2000, SUP_CLEARED);
-    connect_nodes(&a, &b);
+    replica_node_connect(&a, &b);
     for (unsigned i = 0; i < 200; i++) { /* live mutations, meanwhile */
         decide(&a, i);
         decide(&b, i);
@@ -509,8 +420,8 @@ static void differing_stores_converge(size_t symbols, uint32_t n)
     assert_true(become_equal(&a, &b, 60000));
     assert_int_equal(sup_sketch_keeper_root(a.keeper).count, 2 * n + 400);
     assert_equal(&a, &b);
-    node_stop(&a);
-    node_stop(&b);
+    replica_node_close(&a);
+    replica_node_close(&b);
 }
 
 static void sessions_repair(void **state)

@@ -3,44 +3,26 @@
  * part in the merge order, so a hop that dropped a field would leave nodes that differ for ever. */
 #include "base/clock.h"
 #include "codec/keys.h"
+#include "replica_node.h"
 #include "service/apply_txn.h"
 #include "service/replicate.h"
 #include "service/replicate_log.h"
 #include "service/sketch_keeper.h"
-#include "store/memory.h"
 #include "store/meta.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#define DRIFT_MS 60000
-#define PEERS    2
-#define ADDRESS  "ann@example.com"
+#define ADDRESS "ann@example.com"
 /* Of the node of a later version, which took the decision. */
 #define NEWER_INCARNATION 0x4e45574552ULL
 /* Field 100 of type bytes, 101 a varint, 102 fixed64: as a later version may add them. */
 #define LATER_FIELDS "\xa2\x06\x05later\xa8\x06\x96\x01\xb1\x06\x01\x02\x03\x04\x05\x06\x07\x08"
-
-struct node {
-    const char *name;
-    struct sup_hash_key hash;
-    struct sup_store *store;
-    struct sup_sketch_keeper *keeper;
-    struct sup_apply *apply;
-    char url[64];
-    struct sup_peer_options peers[PEERS];
-    struct sup_options options;
-    struct sup_replicator *replicator;
-};
 
 /* These nodes are no new ones: what they hear of goes into their logs, not into a copy. */
 static int joined_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
@@ -52,66 +34,10 @@ static int joined_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
     return SUP_OK;
 }
 
-static void node_start(struct node *n, const char *name)
+static void node_start(struct replica_node *n, const char *name)
 {
-    struct sup_store_identity id = {.node = name, .cluster = "c"};
-    struct sup_err err = {0};
-    struct sup_apply_options o;
-
-    *n = (struct node){.name = name};
-    sup_hash_key_derive("c", (struct sup_slice){NULL, 0}, &n->hash);
-    assert_int_equal(sup_store_open_memory(&id, &n->store, NULL), SUP_OK);
-    assert_int_equal(sup_sketch_keeper_open(n->store, &n->hash, 64, &n->keeper, NULL), SUP_OK);
-    o = (struct sup_apply_options){.store = n->store,
-                                   .hash = n->hash,
-                                   .keeper = n->keeper,
-                                   .max_clock_drift_ms = DRIFT_MS,
-                                   .dedup_ttl_ms = 1000000};
-    if (sup_apply_start(&o, &n->apply, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
+    replica_node_open(n, name, 64);
     assert_int_equal(sup_apply_run(n->apply, joined_run, NULL, NULL), SUP_OK);
-}
-
-static void node_stop(struct node *n)
-{
-    sup_replicator_stop(n->replicator);
-    sup_replicator_free(n->replicator);
-    sup_apply_stop(n->apply);
-    sup_apply_free(n->apply);
-    sup_sketch_keeper_free(n->keeper);
-    sup_store_close(n->store);
-}
-
-static int free_port(void)
-{
-    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sa);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-    close(fd);
-    return ntohs(sa.sin_port);
-}
-
-static void replicate(struct node *n, const struct node *const *peers, size_t n_peers)
-{
-    struct sup_replicator_options o = {.config = &n->options, .apply = n->apply, .store = n->store};
-    struct sup_err err = {0};
-
-    for (size_t i = 0; i < n_peers; i++)
-        n->peers[i] = (struct sup_peer_options){.name = peers[i]->name, .url = peers[i]->url};
-    n->options.node = n->name;
-    n->options.mesh.enabled = true;
-    n->options.mesh.insecure = true;
-    n->options.mesh.cluster = "c";
-    n->options.mesh.listen = n->url;
-    n->options.mesh.tls_ca = n->options.mesh.tls_cert = n->options.mesh.tls_key = "";
-    n->options.mesh.max_clock_drift_ms = DRIFT_MS;
-    n->options.mesh.peers = n->peers;
-    n->options.mesh.n_peers = n_peers;
-    if (sup_replicator_start(&o, &n->replicator, &err) != SUP_OK)
-        fail_msg("%s", err.msg);
 }
 
 /* --- what the newer node decided --- */
@@ -160,7 +86,7 @@ static void assert_bytes(struct sup_slice got, const struct sup_buf *expected)
     assert_memory_equal(got.p, expected->p, got.n);
 }
 
-static bool holds(const struct node *n, struct sup_buf *value)
+static bool holds(const struct replica_node *n, struct sup_buf *value)
 {
     struct sup_key k;
 
@@ -170,7 +96,7 @@ static bool holds(const struct node *n, struct sup_buf *value)
 }
 
 /* Waits until the address has come, and compares the register's bytes. */
-static void assert_record(struct node *n, const struct sup_buf *expected, int64_t ms)
+static void assert_record(struct replica_node *n, const struct sup_buf *expected, int64_t ms)
 {
     int64_t deadline = sup_mono_ms() + ms;
     struct sup_mem *mem = sup_mem_new();
@@ -190,7 +116,7 @@ static void assert_record(struct node *n, const struct sup_buf *expected, int64_
 }
 
 /* What the node would send on from its log. */
-static void assert_logged(struct node *n, const struct sup_buf *expected)
+static void assert_logged(struct replica_node *n, const struct sup_buf *expected)
 {
     struct sup_replica_range range = {.incarnation = NEWER_INCARNATION, .from = 1, .to = 1};
     struct sup_log_reader *reader = sup_log_reader_new();
@@ -207,26 +133,27 @@ static void chain_keeps_unknown_fields(int (*how)(struct sup_apply *a, struct su
                                                   struct sup_err *err),
                                        bool logged)
 {
-    static struct node n[3];
-    const struct node *const next[3][PEERS] = {{&n[1]}, {&n[0], &n[2]}, {&n[1]}};
+    static struct replica_node n[3];
+    const struct replica_node *const next[3][REPLICA_NODE_PEERS] = {
+        {&n[1]}, {&n[0], &n[2]}, {&n[1]}};
     static const char *const names[3] = {"a", "b", "c"};
     struct sup_buf encoded;
 
     newer_decision(&encoded);
     for (size_t i = 0; i < 3; i++) {
         node_start(&n[i], names[i]);
-        (void)snprintf(n[i].url, sizeof(n[i].url), "tcp://127.0.0.1:%d", free_port());
+        replica_node_address(&n[i]);
     }
     assert_int_equal(sup_apply_run(n[0].apply, how, &encoded, NULL), SUP_OK);
     for (size_t i = 0; i < 3; i++)
-        replicate(&n[i], next[i], i == 1 ? 2 : 1);
+        replica_node_replicate(&n[i], next[i], i == 1 ? 2 : 1);
     for (size_t i = 0; i < 3; i++) {
         assert_record(&n[i], &encoded, 120000);
         if (logged)
             assert_logged(&n[i], &encoded);
     }
     for (size_t i = 0; i < 3; i++)
-        node_stop(&n[i]);
+        replica_node_close(&n[i]);
     sup_buf_fini(&encoded);
 }
 
