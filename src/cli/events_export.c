@@ -66,7 +66,7 @@ static int turn_to(struct exporting *e, int64_t hour)
 }
 
 /* Lines come by time, oldest first. */
-static int take_line(struct exporting *e)
+static int write_line(struct exporting *e)
 {
     json_t *row = e->line.failed
                       ? NULL
@@ -89,22 +89,19 @@ static int take_line(struct exporting *e)
     return rc;
 }
 
+static bool take_line(void *arg)
+{
+    struct exporting *e = arg;
+
+    e->rc = write_line(e);
+    return e->rc == SUP_OK;
+}
+
 static bool take_piece(void *arg, const char *s, size_t n)
 {
     struct exporting *e = arg;
 
-    while (n > 0 && e->rc == SUP_OK) {
-        const char *end = memchr(s, '\n', n);
-        size_t k = end != NULL ? (size_t)(end - s) : n;
-        sup_buf_add(&e->line, s, k);
-        if (end != NULL) {
-            e->rc = take_line(e);
-            k++;
-        }
-        s += k;
-        n -= k;
-    }
-    return e->rc == SUP_OK;
+    return sup_cli_lines(&e->line, s, n, take_line, e);
 }
 
 /* --- what is asked for --- */
@@ -116,11 +113,8 @@ static bool hour_of(const char *value, int64_t *hour)
 
     if (value == NULL)
         return true;
-    if (sup_time_parse(value, strlen(value), &ms) != SUP_OK) {
-        if (sup_duration_parse(value, &ms) != SUP_OK)
-            return false;
-        ms = sup_wall_ms() - ms;
-    }
+    if (!sup_cli_time(value, &ms))
+        return false;
     *hour = ms / HOUR_MS;
     return true;
 }

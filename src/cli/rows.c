@@ -12,8 +12,28 @@ struct reading {
     bool broken; /* a line that is no row */
 };
 
-static void take_line(struct reading *r)
+bool sup_cli_lines(struct sup_buf *line, const char *piece, size_t n, bool (*take)(void *arg),
+                   void *arg)
 {
+    bool more = true;
+
+    while (n > 0 && more) {
+        const char *end = memchr(piece, '\n', n);
+        size_t k = end != NULL ? (size_t)(end - piece) : n;
+        sup_buf_add(line, piece, k);
+        if (end != NULL) {
+            more = take(arg);
+            k++;
+        }
+        piece += k;
+        n -= k;
+    }
+    return more;
+}
+
+static bool take_line(void *arg)
+{
+    struct reading *r = arg;
     json_t *row = r->line.failed
                       ? NULL
                       : json_loadb((const char *)r->line.p, r->line.n, JSON_ALLOW_NUL, NULL);
@@ -29,24 +49,14 @@ static void take_line(struct reading *r)
     r->n++;
     json_decref(row);
     sup_buf_reset(&r->line);
+    return !r->broken;
 }
 
 static bool take_piece(void *arg, const char *s, size_t n)
 {
     struct reading *r = arg;
 
-    while (n > 0 && !r->broken) {
-        const char *end = memchr(s, '\n', n);
-        size_t k = end != NULL ? (size_t)(end - s) : n;
-        sup_buf_add(&r->line, s, k);
-        if (end != NULL) {
-            take_line(r);
-            k++;
-        }
-        s += k;
-        n -= k;
-    }
-    return !r->broken && !ferror(stdout);
+    return sup_cli_lines(&r->line, s, n, take_line, r) && !ferror(stdout);
 }
 
 int sup_cli_rows(struct sup_cli *cli, const struct sup_cli_rows *rows, const char *target)
@@ -89,6 +99,18 @@ void sup_cli_add_filter(struct sup_buf *target, const char *name, const char *va
     sup_percent_encode(target, value);
 }
 
+bool sup_cli_time(const char *value, int64_t *ms)
+{
+    int64_t ago;
+
+    if (sup_time_parse(value, strlen(value), ms) == SUP_OK)
+        return true;
+    if (sup_duration_parse(value, &ago) != SUP_OK)
+        return false;
+    *ms = sup_wall_ms() - ago;
+    return true;
+}
+
 bool sup_cli_add_time(struct sup_buf *target, const char *name, const char *value)
 {
     char text[SUP_TIME_STR_MAX];
@@ -96,11 +118,8 @@ bool sup_cli_add_time(struct sup_buf *target, const char *name, const char *valu
 
     if (value == NULL)
         return true;
-    if (sup_time_parse(value, strlen(value), &ms) != SUP_OK) {
-        if (sup_duration_parse(value, &ms) != SUP_OK)
-            return false;
-        ms = sup_wall_ms() - ms;
-    }
+    if (!sup_cli_time(value, &ms))
+        return false;
     sup_buf_addf(target, "&%s=%s", name, sup_time_format(ms, text));
     return true;
 }

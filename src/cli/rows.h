@@ -18,9 +18,16 @@ struct sup_cli_rows {
  * head) ends the transfer. */
 int sup_cli_rows(struct sup_cli *cli, const struct sup_cli_rows *rows, const char *target);
 
+/* Cuts what comes in pieces of any size into lines: *line holds one, without its end, when take is
+ * called, and is emptied by it. False as soon as take says so. */
+bool sup_cli_lines(struct sup_buf *line, const char *piece, size_t n, bool (*take)(void *arg),
+                   void *arg);
+
+/* A time (RFC 3339), or how long ago, in ms of the wall clock. False when it is neither. */
+bool sup_cli_time(const char *value, int64_t *ms);
 /* Filters of a query string. NULL values are left out. */
 void sup_cli_add_filter(struct sup_buf *target, const char *name, const char *value);
-/* A time (RFC 3339), or how long ago. False when it is neither. */
+/* False when it is no time, as above. */
 bool sup_cli_add_time(struct sup_buf *target, const char *name, const char *value);
 
 #endif
