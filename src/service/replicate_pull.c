@@ -274,6 +274,30 @@ static int tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 
+/* What came on the session; takes mem, in which it lives, over if *mem is NULL afterwards. */
+static int take(struct sup_peer *p, const struct sup_mesh_msg *msg, struct sup_mesh_mem **mem,
+                struct sup_err *err)
+{
+    int rc;
+
+    if (msg->type == SUP_FRAME_MUTATIONS)
+        return take_mutations(p, mem, &msg->u.mutations);
+    if (sup_peer_repair_is(msg->type))
+        return sup_peer_repair_message(&p->repair, msg, mem, err);
+    if (msg->type == SUP_FRAME_SUMMARY) {
+        sup_peer_take_summary(p, &msg->u.summary);
+        return SUP_OK;
+    }
+    if (msg->type == SUP_FRAME_SNAPSHOT_CHUNK && p->r->joiner) {
+        rc = sup_joiner_chunk(p->r->joiner, p->index, &msg->u.snapshot, mem, err);
+        if (rc != SUP_OK)
+            sup_session_close(p->session, SUP_REFUSED_PROTOCOL, err->msg);
+        return rc;
+    }
+    sup_session_close(p->session, SUP_REFUSED_PROTOCOL, "unexpected message");
+    return sup_err_set(err, SUP_EINPUT, "unexpected message from a peer that is pulled from");
+}
+
 static int receive_loop(struct sup_peer *p, struct sup_err *err)
 {
     struct sup_mesh_msg *msg = malloc(sizeof(*msg));
@@ -296,20 +320,8 @@ static int receive_loop(struct sup_peer *p, struct sup_err *err)
                               : p->repair.pull ? REPAIR_TIMEOUT_MS
                                                : RECV_TIMEOUT_MS,
                               mem, msg, err);
-        if (rc == SUP_OK && msg->type == SUP_FRAME_MUTATIONS) {
-            rc = take_mutations(p, &mem, &msg->u.mutations);
-        } else if (rc == SUP_OK && sup_peer_repair_is(msg->type)) {
-            rc = sup_peer_repair_message(&p->repair, msg, &mem, err);
-        } else if (rc == SUP_OK && p->r->joiner && msg->type == SUP_FRAME_SNAPSHOT_CHUNK) {
-            rc = sup_joiner_chunk(p->r->joiner, p->index, &msg->u.snapshot, &mem, err);
-            if (rc != SUP_OK)
-                sup_session_close(p->session, SUP_REFUSED_PROTOCOL, err->msg);
-        } else if (rc == SUP_OK && msg->type == SUP_FRAME_SUMMARY) {
-            sup_peer_take_summary(p, &msg->u.summary);
-        } else if (rc == SUP_OK) {
-            rc = sup_err_set(err, SUP_EINPUT, "unexpected message from a peer that is pulled from");
-            sup_session_close(p->session, SUP_REFUSED_PROTOCOL, "unexpected message");
-        }
+        if (rc == SUP_OK)
+            rc = take(p, msg, &mem, err);
         if (rc == SUP_ETIMEDOUT)
             rc = SUP_OK;
         refresh(p, stats);
