@@ -26,7 +26,7 @@ static int open_object(void *arg, struct sup_source *s, struct sup_err *err)
 {
     struct sup_s3_reader *r = arg;
 
-    return sup_source_open_with(s, sup_s3_reader_read, r, r->object.size, err);
+    return sup_source_open_with(s, sup_s3_reader_read, r, err);
 }
 
 static void ingest_one(struct walking *w, const struct sup_s3_object *o)

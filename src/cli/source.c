@@ -4,14 +4,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct sup_source {
     struct sup_archive_reader *reader;
     int fd;
     bool is_open;
-    uint64_t size;
 };
 
 struct sup_source *sup_source_new(void)
@@ -50,11 +48,6 @@ uint64_t sup_source_read(const struct sup_source *s)
     return sup_archive_reader_bytes(s->reader);
 }
 
-uint64_t sup_source_size(const struct sup_source *s)
-{
-    return s->size;
-}
-
 static int read_file(void *arg, uint8_t *to, size_t room, size_t *n, struct sup_err *err)
 {
     const struct sup_source *s = arg;
@@ -72,21 +65,16 @@ static int read_file(void *arg, uint8_t *to, size_t room, size_t *n, struct sup_
 
 static int open_file(struct sup_source *s, const char *path, struct sup_err *err)
 {
-    struct stat st;
-
     s->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (s->fd < 0)
         return sup_err_set(err, errno == ENOENT ? SUP_ENOTFOUND : SUP_EIO, "cannot be opened: %s",
                            strerror(errno));
-    if (fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode))
-        s->size = (uint64_t)st.st_size;
     return SUP_OK;
 }
 
 int sup_source_open(struct sup_source *s, const char *path, struct sup_err *err)
 {
     sup_source_close(s);
-    s->size = 0;
     int rc = open_file(s, path, err);
     if (rc == SUP_OK)
         rc = sup_archive_reader_begin(s->reader, read_file, s, err);
@@ -96,11 +84,10 @@ int sup_source_open(struct sup_source *s, const char *path, struct sup_err *err)
     return rc;
 }
 
-int sup_source_open_with(struct sup_source *s, sup_archive_read_fn *read, void *arg, uint64_t size,
+int sup_source_open_with(struct sup_source *s, sup_archive_read_fn *read, void *arg,
                          struct sup_err *err)
 {
     sup_source_close(s);
-    s->size = size;
     int rc = sup_archive_reader_begin(s->reader, read, arg, err);
     s->is_open = rc == SUP_OK;
     return rc;

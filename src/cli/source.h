@@ -19,7 +19,7 @@ void sup_source_free(struct sup_source *s); /* NULL is fine */
  * that supsync cannot read: err says what it is. */
 int sup_source_open(struct sup_source *s, const char *path, struct sup_err *err);
 /* The same from whatever read gives: read and arg are used until the source is closed. */
-int sup_source_open_with(struct sup_source *s, sup_archive_read_fn *read, void *arg, uint64_t size,
+int sup_source_open_with(struct sup_source *s, sup_archive_read_fn *read, void *arg,
                          struct sup_err *err);
 void sup_source_close(struct sup_source *s);
 
@@ -27,8 +27,7 @@ void sup_source_close(struct sup_source *s);
 int sup_source_next(struct sup_source *s, struct sup_slice *document, uint64_t *offset,
                     struct sup_err *err);
 
-/* Bytes read from it so far, and its size (0 when not known): for progress. */
+/* Bytes read from it so far: for progress. */
 uint64_t sup_source_read(const struct sup_source *s);
-uint64_t sup_source_size(const struct sup_source *s);
 
 #endif

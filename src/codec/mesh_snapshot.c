@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-const char *sup_standing_name(enum sup_standing s)
-{
-    static const char *const names[] = {"unsaid", "new", "joining", "alone", "ready"};
-
-    return (size_t)s < sizeof(names) / sizeof(names[0]) ? names[s] : "unsaid";
-}
-
 enum sup_standing sup_mesh_standing(uint32_t v)
 {
     return v <= SUP_STANDING_READY ? (enum sup_standing)v : SUP_STANDING_UNSAID;

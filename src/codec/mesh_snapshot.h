@@ -27,7 +27,6 @@ enum sup_standing {
     SUP_STANDING_ALONE = 3,   /* met nobody who has anything, but not all whom it should ask */
     SUP_STANDING_READY = 4
 };
-const char *sup_standing_name(enum sup_standing s); /* "new" … "ready" */
 
 /* Sent: never renumber. */
 enum sup_snapshot_state {
