@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "e2e"))
 import harness
-from sqs import cpu_seconds
+import measure
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 200000
 DOMAINS = ["gmail.com", "yahoo.com", "outlook.com", "icloud.com"] + ["example%d.com" % i for i in range(200)]
@@ -97,12 +97,12 @@ class World(harness.TestCase):
         agent = self.agent("eu-west-1/" + kind)
         agent.config["ses"] = {"mode": "observe"}
         agent.start()
-        before, agent_cpu = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_seconds(agent.process.pid)
+        before, agent_cpu = resource.getrusage(resource.RUSAGE_CHILDREN), measure.cpu_seconds(agent.process.pid)
         begin = time.monotonic()
         run = agent.cli("ingest", "--output", "json", path)
         seconds = time.monotonic() - begin
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = cpu_seconds(agent.process.pid) - agent_cpu
+        cpu = measure.cpu_seconds(agent.process.pid) - agent_cpu
         cpu += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         done = json.loads(run.stdout)
         assert run.returncode == 0 and done["documents"] == EVENTS, run.stdout + run.stderr
@@ -124,9 +124,4 @@ class World(harness.TestCase):
 
 
 if __name__ == "__main__":
-    test = World()
-    test.setUp()
-    try:
-        test.runTest()
-    finally:
-        test.doCleanups()
+    measure.run(World)

@@ -24,10 +24,6 @@ ONE_WAY = 0.15
 ALLOWED_MS = 50  # on top of the link's own delay, at the 99th of a hundred
 
 
-def percentile(values, p):
-    return sorted(values)[min(len(values) - 1, int(len(values) * p))]
-
-
 class Link(world.TestCase):
     samples = 500
 
@@ -62,8 +58,8 @@ class Link(world.TestCase):
         late = self.tell()["late"]
         print(json.dumps({
             "bench": "link", "samples": len(delays), "one_way_ms": ONE_WAY * 1000,
-            "delay_p50_ms": round(percentile(delays, 0.5), 1),
-            "delay_p99_ms": round(percentile(delays, 0.99), 1),
+            "delay_p50_ms": round(world.percentile(delays, 0.5), 1),
+            "delay_p99_ms": round(world.percentile(delays, 0.99), 1),
             "allowed_p99_ms": ONE_WAY * 1000 + ALLOWED_MS,
             "link_late_p99_ms": round(late * 1000, 2),
         }), flush=True)

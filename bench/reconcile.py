@@ -15,15 +15,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "e2e"))
 import harness
+import measure
 
 ENTRIES = int(sys.argv[1]) if len(sys.argv) > 1 else 1000000
 REGION = "eu-west-1"
-
-
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid, what):
@@ -86,13 +81,13 @@ class World(harness.TestCase):
         pid = agent.process.pid
         idle = memory_mib(pid, "VmRSS")
         forget_peak(pid)
-        cpu = cpu_seconds(pid)
+        cpu = measure.cpu_seconds(pid)
         begin = time.monotonic()
         run = agent.cli("reconcile", "--output", "json", timeout=3600)
         seconds = time.monotonic() - begin
         report = json.loads(run.stdout)
         assert report["converged"] and report["counts"]["matched"] == ENTRIES, report["counts"]
-        cpu = cpu_seconds(pid) - cpu
+        cpu = measure.cpu_seconds(pid) - cpu
         return {
             "bench": "scan", "entries": ENTRIES, "adopt_all_s": round(adopting, 1), "scan_and_plan_s": round(seconds, 1),
             "idle_mib": round(idle, 1), "peak_above_idle_mib": round(memory_mib(pid, "VmHWM") - idle, 1),
@@ -112,9 +107,4 @@ class World(harness.TestCase):
 
 
 if __name__ == "__main__":
-    test = World()
-    test.setUp()
-    try:
-        test.runTest()
-    finally:
-        test.doCleanups()
+    measure.run(World)

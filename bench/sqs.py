@@ -14,17 +14,12 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "e2e"))
 import harness
+import measure
 from test_crash import bounce
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
 REGION = "eu-west-1"
 CLIENTS = 4
-
-
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def fill(sim, tag):
@@ -96,13 +91,13 @@ class World(harness.TestCase):
         agent.start()
         harness.wait_for(lambda: queue_length(sim) == 0, "an empty queue", timeout=600, every=0.02)
         # A second round on the warm agent is what counts.
-        cpu = cpu_seconds(agent.process.pid)
+        cpu = measure.cpu_seconds(agent.process.pid)
         begin = time.monotonic()
         fill(sim, "b")
         fill_seconds = time.monotonic() - begin
         harness.wait_for(lambda: queue_length(sim) == 0, "an empty queue", timeout=600, every=0.005)
         live = time.monotonic() - begin
-        cpu = cpu_seconds(agent.process.pid) - cpu
+        cpu = measure.cpu_seconds(agent.process.pid) - cpu
         agent.stop()
         # And from a full queue, from start to empty.
         fill(sim, "c")
@@ -123,9 +118,4 @@ class World(harness.TestCase):
 
 
 if __name__ == "__main__":
-    test = World()
-    test.setUp()
-    try:
-        test.runTest()
-    finally:
-        test.doCleanups()
+    measure.run(World)

@@ -255,6 +255,8 @@ class Simulator(Process):
 class Authority:
     """A throw-away CA; node certificates carry the node's name and 127.0.0.1."""
 
+    days = 60  # longer than the fortnight before its end in which an agent warns
+
     def __init__(self, directory):
         self.directory = os.path.join(directory, "pki")
         os.makedirs(self.directory, exist_ok=True)
@@ -262,7 +264,7 @@ class Authority:
         self.ca_key = os.path.join(self.directory, "ca.key")
         self._openssl(
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-days", "7300", "-subj", "/CN=supsync test CA", "-keyout", self.ca_key, "-out", self.ca,
+            "-days", str(self.days), "-subj", "/CN=supsync test CA", "-keyout", self.ca_key, "-out", self.ca,
         )
 
     def _openssl(self, *arguments):
@@ -283,7 +285,7 @@ class Authority:
         )
         self._openssl(
             "x509", "-req", "-in", base + ".csr", "-CA", self.ca, "-CAkey", self.ca_key,
-            "-CAcreateserial", "-days", "7300", "-extfile", base + ".ext", "-out", base + ".pem",
+            "-CAcreateserial", "-days", str(self.days), "-extfile", base + ".ext", "-out", base + ".pem",
         )
         return base + ".pem", base + ".key"
 
@@ -316,6 +318,13 @@ class Agent(Process):
     def write_config(self):
         with open(self.config_path, "w", encoding="utf-8") as f:
             f.write(to_yaml(self.config))
+
+    def reload(self):
+        """Writes the configuration, sends SIGHUP and waits until it was followed."""
+        before = self.log().count("reloaded")
+        self.write_config()
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log().count("reloaded") > before, "the reload")
 
     def start(self, wait=True):
         self.write_config()

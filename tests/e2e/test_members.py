@@ -12,13 +12,6 @@ THREE = ["eu-west-1", "us-east-1", "ap-south-1"]
 
 
 class Members(harness.TestCase):
-    def reload(self, agent):
-        """SIGHUP, and waits until it was followed."""
-        before = len(re.findall("reloaded", agent.log()))
-        agent.write_config()
-        agent.process.send_signal(signal.SIGHUP)
-        harness.wait_for(lambda: len(re.findall("reloaded", agent.log())) > before, "the reload")
-
     def peer(self, agent, name):
         return next((p for p in agent.status()["peers"] if p["name"] == name), None)
 
@@ -61,7 +54,7 @@ class Members(harness.TestCase):
 
         # One of them reads its configuration again: it works with the new node; the other is behind.
         eu.config["mesh"].update(peers=all_peers[eu.node], epoch=2)
-        self.reload(eu)
+        eu.reload()
         harness.wait_for(lambda: self.connected(eu, ap.node) and self.connected(ap, eu.node), "the third node")
         harness.wait_for(lambda: ap.verdict("before@example.com") == "block", "what was decided before")
         harness.wait_for(lambda: "our configuration is older" in self.problems(us), "the lower epoch warned")
@@ -70,7 +63,7 @@ class Members(harness.TestCase):
         self.suppress(us, "meanwhile@example.com")
         harness.wait_for(lambda: eu.verdict("meanwhile@example.com") == "block", "data in spite of it")
         us.config["mesh"].update(peers=all_peers[us.node], epoch=2)
-        self.reload(us)
+        us.reload()
         harness.wait_for(
             lambda: all(a.status()["mesh"]["epoch"] == 2 and not self.problems(a) for a in agents),
             "all of one mind")
@@ -80,7 +73,7 @@ class Members(harness.TestCase):
         # A file that makes no sense changes nothing.
         good = json.loads(json.dumps(eu.config))
         eu.config["mesh"]["peers"][0]["url"] = "nonsense"
-        self.reload(eu)
+        eu.reload()
         self.assertIn("reload refused, the old configuration stays", eu.log())
         self.assertTrue(self.connected(eu, us.node))
         eu.config = good
@@ -95,7 +88,7 @@ class Members(harness.TestCase):
             for peer in agent.config["mesh"]["peers"]:
                 if peer["name"] == ap.node:
                     peer["url"] = url
-            self.reload(agent)
+            agent.reload()
             harness.wait_for(lambda a=agent: self.connected(a, ap.node), "the new address")
             self.assertEqual(self.peer(agent, ap.node)["url"], url)
 
@@ -104,7 +97,7 @@ class Members(harness.TestCase):
         for agent in (eu, us):
             agent.config["mesh"]["peers"] = [p for p in agent.config["mesh"]["peers"] if p["name"] != ap.node]
             agent.config["mesh"]["epoch"] = 3
-            self.reload(agent)
+            agent.reload()
         self.assertFalse(self.peer(eu, ap.node)["configured"])
         self.assertIn("left the configuration but still holds back the log", self.problems(eu))
         eu.stop()
@@ -137,7 +130,7 @@ class Members(harness.TestCase):
 
         # And taken back.
         eu.config["mesh"]["peers"].append({"name": ap.node, "url": url})
-        self.reload(eu)
+        eu.reload()
         self.assertIn("is configured, but was decommissioned", self.problems(eu))
         self.assertEqual(eu.cli("decommission", ap.node, "--undo").returncode, 0)
         harness.wait_for(lambda: self.connected(eu, ap.node) and self.connected(ap, eu.node), "its return")

@@ -1,9 +1,7 @@
 """Certificates of the mesh in running agents: read anew at SIGHUP, revoked, refused, about to end."""
 
 import os
-import re
 import shutil
-import signal
 import subprocess
 import unittest
 
@@ -11,13 +9,6 @@ import harness
 
 
 class Security(harness.TestCase):
-    def reload(self, agent):
-        """SIGHUP, and waits until it was followed."""
-        before = len(re.findall("reloaded", agent.log()))
-        agent.write_config()
-        agent.process.send_signal(signal.SIGHUP)
-        harness.wait_for(lambda: len(re.findall("reloaded", agent.log())) > before, "the reload")
-
     def peer(self, agent, other):
         return next(p for p in agent.status()["peers"] if p["name"] == other.node)
 
@@ -54,11 +45,11 @@ class Security(harness.TestCase):
         # A key that does not belong to the certificate: the old ones stay, and so do the sessions.
         good = dict(eu.config["mesh"]["tls"])
         eu.config["mesh"]["tls"] = dict(good, key=us.config["mesh"]["tls"]["key"])
-        self.reload(eu)
+        eu.reload()
         self.assertTrue(self.said(eu, "ERROR", "the old ones stay", "do not belong together"), eu.log())
         # A certificate of another node.
         eu.config["mesh"]["tls"] = dict(us.config["mesh"]["tls"])
-        self.reload(eu)
+        eu.reload()
         self.assertTrue(self.said(eu, "ERROR", "it is issued to us-east-1, not to this node"), eu.log())
         self.assertTrue(self.connected(eu, us, ap))
 
@@ -66,7 +57,7 @@ class Security(harness.TestCase):
         old = shutil.copy(good["cert"], good["cert"] + ".old")
         certificate, key = self.authority().issue(eu.node)
         eu.config["mesh"]["tls"] = dict(good, cert=certificate, key=key, crl=self.revoke(us.config["mesh"]["tls"]["cert"]))
-        self.reload(eu)
+        eu.reload()
         harness.wait_for(lambda: not self.peer(eu, us)["connected"], "the end of the session with us-east-1")
         self.assertTrue(self.said(eu, "session ended", "peer=us-east-1", "certificate is revoked now"), eu.log())
         self.assertFalse(self.said(eu, "session ended", "peer=ap-south-1"), eu.log())
@@ -79,7 +70,7 @@ class Security(harness.TestCase):
         # us-east-1 gets a new certificate, and needs no restart. ap-south-1 drops nobody meanwhile.
         certificate, key = self.authority().issue(us.node)
         us.config["mesh"]["tls"].update(cert=certificate, key=key)
-        self.reload(us)
+        us.reload()
         harness.wait_for(lambda: self.connected(eu, us, ap), "us-east-1 to be back")
         run = us.cli("suppress", "back@example.com", "--reason", "manual", "--note", "n")
         self.assertEqual(run.returncode, 0, run.stderr)
@@ -106,7 +97,7 @@ class Security(harness.TestCase):
         self.assertIn("the certificate of the mesh ends in 3.0 days", " ".join(node.status()["problems"]))
         harness.wait_for(lambda: self.said(node, "ends soon", "certificate"), "the warning in the log")
         tls["cert"] = whole
-        self.reload(node)
+        node.reload()
         self.assertNotIn("certificate", " ".join(node.status()["problems"]))
 
 

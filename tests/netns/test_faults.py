@@ -16,7 +16,7 @@ import time
 import unittest
 
 import world
-from world import HOUR, YEAR, wait_for
+from world import HOUR, YEAR, percentile, wait_for
 
 MIB = 1024 * 1024
 # Memory: what three nodes' connections, credits (8 MiB a peer) and threads' arenas come to, and what of the
@@ -52,10 +52,6 @@ def level(agent):
 def content(agent):
     """The set, in a form that can be compared: address to all that `supsync list` says of it."""
     return {row["address"]: row for row in agent.rows()}
-
-
-def percentile(values, p):
-    return sorted(values)[min(len(values) - 1, int(len(values) * p))]
 
 
 class Case(world.TestCase):
