@@ -110,6 +110,8 @@ void sup_riblt_source_fini(struct sup_riblt_source *s)
 
 void sup_riblt_source_take(struct sup_riblt_source *s, struct sup_riblt_symbol *out, size_t n)
 {
+    if (n == 0)
+        return; /* and out may be NULL */
     memset(out, 0, n * sizeof(*out));
     for (size_t i = 0; i < s->n_items; i++) {
         struct sup_riblt_walk *w = &s->walks[i];

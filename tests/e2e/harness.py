@@ -358,6 +358,11 @@ class Agent(Process):
     def verdict(self, address):
         return self.check(address).get("verdict")
 
+    def wait_answers(self, timeout=None):
+        """Until it says of an address that it may be mailed. A node without a peer that has anything, or
+        alone, does at once; a new one of a mesh when it knows that there is nothing to join."""
+        wait_for(lambda: self.verdict("nobody@example.com") == "allow", self.node + " to answer", timeout)
+
     def show(self, address):
         return self.request("GET", "/v1/addresses/" + urllib.parse.quote(address, safe="")).json()
 

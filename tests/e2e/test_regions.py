@@ -33,6 +33,8 @@ class Mesh(harness.TestCase):
             agent.start(wait=False)
         for agent in self.agents.values():
             agent.wait_ready()
+        for agent in self.agents.values():  # what a killed one would hold up for mesh.join_wait
+            agent.wait_answers()
         if wait:
             self.level()
             for region in REGIONS:

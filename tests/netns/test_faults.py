@@ -80,10 +80,7 @@ class Case(world.TestCase):
     def settle(self):
         for agent in self.agents:
             wait_for(lambda a=agent: level(a), "%s to be level" % agent.node, SETTLE, 0.1)
-            # A new node answers when it knows that there is nothing to join.
-            wait_for(
-                lambda a=agent: a.verdict("nobody@example.com") == "allow", "%s to answer" % agent.node, SETTLE, 0.1
-            )
+            agent.wait_answers(SETTLE)
 
     def has(self, agent, address, timeout=30):
         wait_for(
