@@ -40,10 +40,10 @@ int sup_s3_put(struct sup_aws *a, const char *bucket, const char *key, struct su
     return call(a, &c, bucket, key, aerr, err);
 }
 
-int sup_s3_delete(struct sup_aws *a, const char *bucket, const char *key,
+int sup_s3_delete(struct sup_aws *a, const char *bucket, const char *key, struct sup_stop *stop,
                   struct sup_aws_error *aerr, struct sup_err *err)
 {
-    struct sup_aws_call c = {.method = "DELETE"};
+    struct sup_aws_call c = {.method = "DELETE", .stop = stop};
 
     return call(a, &c, bucket, key, aerr, err);
 }
@@ -68,7 +68,7 @@ static bool cut_url(char *url, size_t n, struct sup_buf *origin, const char **pa
 }
 
 int sup_s3_get_presigned(struct sup_aws *a, const char *url, struct sup_buf *out,
-                         struct sup_stop *stop, struct sup_err *err)
+                         struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_aws_call c = {.service = SUP_AWS_S3,
                              .method = "GET",
@@ -83,12 +83,14 @@ int sup_s3_get_presigned(struct sup_aws *a, const char *url, struct sup_buf *out
     sup_buf_init(&text, 2UL * PATH_MAX_N);
     sup_buf_init(&origin, 1024);
     sup_http_response_init(&r);
+    if (aerr != NULL)
+        memset(aerr, 0, sizeof *aerr);
     sup_buf_add_str(&text, url);
     if (text.failed || !cut_url((char *)text.p, text.n, &origin, &c.path, &c.query)) {
         rc = sup_err_set(err, SUP_EINPUT, "S3: odd presigned URL");
     } else {
         c.url = sup_buf_str(&origin);
-        rc = sup_aws_call(a, &c, &r, NULL, err);
+        rc = sup_aws_call(a, &c, &r, aerr, err);
     }
     if (rc == SUP_OK)
         sup_buf_add_slice(out, sup_buf_slice(&r.body));

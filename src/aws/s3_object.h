@@ -11,10 +11,10 @@
 int sup_s3_put(struct sup_aws *a, const char *bucket, const char *key, struct sup_slice body,
                struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err);
 /* SUP_OK also when there was none: S3 does not tell. */
-int sup_s3_delete(struct sup_aws *a, const char *bucket, const char *key,
+int sup_s3_delete(struct sup_aws *a, const char *bucket, const char *key, struct sup_stop *stop,
                   struct sup_aws_error *aerr, struct sup_err *err);
 /* Reads what a presigned URL points to into out (initialised by the caller). */
 int sup_s3_get_presigned(struct sup_aws *a, const char *url, struct sup_buf *out,
-                         struct sup_stop *stop, struct sup_err *err);
+                         struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err);
 
 #endif

@@ -49,7 +49,7 @@ static int parse_sets(const json_t *reply, struct sup_ses_sets *out, struct sup_
 }
 
 int sup_ses_sets_page(struct sup_aws *a, const char *next_token, struct sup_ses_sets *out,
-                      struct sup_aws_error *aerr, struct sup_err *err)
+                      struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_buf query;
     json_t *reply = NULL;
@@ -64,7 +64,8 @@ int sup_ses_sets_page(struct sup_aws *a, const char *next_token, struct sup_ses_
     struct sup_ses_call c = {.name = "ListConfigurationSets",
                              .method = "GET",
                              .path = SETS,
-                             .query = query.n > 0 ? sup_buf_str(&query) : NULL};
+                             .query = query.n > 0 ? sup_buf_str(&query) : NULL,
+                             .stop = stop};
     rc = query.failed ? sup_err_set(err, query.failed, "SES ListConfigurationSets: token too long")
                       : sup_ses_call(a, &c, &reply, aerr, err);
     if (rc == SUP_OK) {
@@ -103,7 +104,7 @@ static int parse_set(const json_t *reply, struct sup_ses_set *out)
 }
 
 int sup_ses_get_set(struct sup_aws *a, const char *name, struct sup_ses_set *out,
-                    struct sup_aws_error *aerr, struct sup_err *err)
+                    struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_buf path;
     json_t *reply = NULL;
@@ -114,7 +115,7 @@ int sup_ses_get_set(struct sup_aws *a, const char *name, struct sup_ses_set *out
     sup_buf_add_str(&path, SETS "/");
     sup_uri_encode(&path, sup_slice_str(name), 0);
     struct sup_ses_call c = {
-        .name = "GetConfigurationSet", .method = "GET", .path = sup_buf_str(&path)};
+        .name = "GetConfigurationSet", .method = "GET", .path = sup_buf_str(&path), .stop = stop};
     rc = sup_ses_call(a, &c, &reply, aerr, err);
     if (rc == SUP_OK && (rc = parse_set(reply, out)) != SUP_OK)
         sup_err_set(err, rc, "SES GetConfigurationSet: odd reply");

@@ -153,7 +153,7 @@ static int alloc_items(struct sup_ses_list *l, size_t n)
 }
 
 int sup_ses_get(struct sup_aws *a, const char *address, struct sup_ses_list *l,
-                struct sup_aws_error *aerr, struct sup_err *err)
+                struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_buf path;
     json_t *reply = NULL;
@@ -163,8 +163,10 @@ int sup_ses_get(struct sup_aws *a, const char *address, struct sup_ses_list *l,
     if (rc != SUP_OK)
         return rc;
     address_path(&path, address);
-    struct sup_ses_call c = {
-        .name = "GetSuppressedDestination", .method = "GET", .path = sup_buf_str(&path)};
+    struct sup_ses_call c = {.name = "GetSuppressedDestination",
+                             .method = "GET",
+                             .path = sup_buf_str(&path),
+                             .stop = stop};
     rc = sup_ses_call(a, &c, &reply, aerr, err);
     l->owner = reply;
     if (rc == SUP_OK && (rc = alloc_items(l, 1)) != SUP_OK)
@@ -298,10 +300,11 @@ static int parse_account(const json_t *o, struct sup_ses_account *out)
     return parse_reasons(o, &out->suppressed_reasons);
 }
 
-int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_aws_error *aerr,
-                        struct sup_err *err)
+int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_stop *stop,
+                        struct sup_aws_error *aerr, struct sup_err *err)
 {
-    struct sup_ses_call c = {.name = "GetAccount", .method = "GET", .path = "/v2/email/account"};
+    struct sup_ses_call c = {
+        .name = "GetAccount", .method = "GET", .path = "/v2/email/account", .stop = stop};
     json_t *reply = NULL;
 
     *out = (struct sup_ses_account){0};

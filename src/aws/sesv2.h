@@ -13,7 +13,8 @@
  * client.h.
  *
  * Throttles are not retried inside (no_throttle_retry): SES allows about one request a second, and
- * the caller's rate control has to see every 429. aerr->throttled tells. */
+ * the caller's rate control has to see every 429. aerr->throttled tells. stop (may be NULL: the
+ * client's) cuts a call off with SUP_ECLOSED. */
 
 #define SUP_SES_ADDRESS_MAX 320
 
@@ -44,7 +45,7 @@ int sup_ses_delete(struct sup_aws *a, const char *address, struct sup_aws_error 
                    struct sup_err *err);
 /* l holds exactly one item on SUP_OK. */
 int sup_ses_get(struct sup_aws *a, const char *address, struct sup_ses_list *l,
-                struct sup_aws_error *aerr, struct sup_err *err);
+                struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err);
 
 struct sup_ses_list_query {
     unsigned reasons;       /* bits of enum sup_reason; 0: all */
@@ -66,7 +67,7 @@ struct sup_ses_account {
     double max_24h_send;
     double sent_last_24h;
 };
-int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_aws_error *aerr,
-                        struct sup_err *err);
+int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_stop *stop,
+                        struct sup_aws_error *aerr, struct sup_err *err);
 
 #endif

@@ -82,7 +82,8 @@ static int audit_account(struct audit *a, struct sup_coverage_account *out, stru
         if (rc != SUP_OK)
             return rc;
         memset(&aerr, 0, sizeof(aerr));
-        rc = sup_ses_get_account(a->s->aws, &account, &aerr, err);
+        rc = sup_ses_get_account(a->s->aws, &account, sup_reconciler_stop_flag(a->s->reconciler),
+                                 &aerr, err);
     } while (again(a, rc, &aerr));
     if (rc != SUP_OK)
         return rc;
@@ -116,7 +117,8 @@ static int audit_set(struct audit *a, const char *name, struct sup_err *err)
         if (rc != SUP_OK)
             return rc;
         memset(&aerr, 0, sizeof(aerr));
-        rc = sup_ses_get_set(a->s->aws, name, &set, &aerr, err);
+        rc = sup_ses_get_set(a->s->aws, name, &set, sup_reconciler_stop_flag(a->s->reconciler),
+                             &aerr, err);
     } while (again(a, rc, &aerr));
     if (rc == SUP_ENOTFOUND) /* deleted since it was listed */
         return SUP_OK;
@@ -147,7 +149,8 @@ static int audit_sets(struct audit *a, struct sup_err *err)
             if (rc != SUP_OK)
                 return rc;
             memset(&aerr, 0, sizeof(aerr));
-            rc = sup_ses_sets_page(a->s->aws, token[0] ? token : NULL, &page, &aerr, err);
+            rc = sup_ses_sets_page(a->s->aws, token[0] ? token : NULL, &page,
+                                   sup_reconciler_stop_flag(a->s->reconciler), &aerr, err);
         } while (again(a, rc, &aerr));
         for (size_t i = 0; rc == SUP_OK && i < page.n; i++)
             rc = audit_set(a, page.names[i], err);

@@ -226,7 +226,8 @@ static int end_job(struct sup_importer *im, const struct sup_import_failed *fail
     rc = enter(im, SUP_IMPORT_NONE, err);
     /* Left behind it does no harm. */
     if (rc == SUP_OK)
-        (void)sup_s3_delete(im->opts.aws, im->opts.config->ses.import_bucket, key, NULL, NULL);
+        (void)sup_s3_delete(im->opts.aws, im->opts.config->ses.import_bucket, key, &im->stop, NULL,
+                            NULL);
     return rc;
 }
 
@@ -238,7 +239,7 @@ static int complete(struct sup_importer *im, const struct sup_ses_job *job, stru
 
     sup_buf_init(&text, OBJECT_MAX);
     if (job->failed > 0 && job->failed_url)
-        rc = sup_s3_get_presigned(im->opts.aws, job->failed_url, &text, &im->stop, err);
+        rc = sup_s3_get_presigned(im->opts.aws, job->failed_url, &text, &im->stop, NULL, err);
     if (rc == SUP_OK)
         rc = sup_import_failed_parse(&failed, sup_buf_slice(&text), err);
     /* Which rows failed cannot be told: none is taken for done, and each is looked after singly. */
@@ -366,11 +367,17 @@ int sup_importer_start(const struct sup_importer_options *opts, struct sup_impor
     return SUP_OK;
 }
 
+void sup_importer_close(struct sup_importer *im)
+{
+    if (im)
+        sup_stop_set(&im->stop);
+}
+
 void sup_importer_stop(struct sup_importer *im)
 {
     if (!im || !im->started)
         return;
-    sup_stop_set(&im->stop);
+    sup_importer_close(im);
     pthread_join(im->thread, NULL);
     im->started = false;
 }

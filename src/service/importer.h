@@ -22,7 +22,8 @@ struct sup_importer_options {
 
 int sup_importer_start(const struct sup_importer_options *opts, struct sup_importer **out,
                        struct sup_err *err);
-void sup_importer_stop(struct sup_importer *im); /* waits; a job goes on after the next start */
+void sup_importer_close(struct sup_importer *im); /* does not block; NULL is fine */
+void sup_importer_stop(struct sup_importer *im);  /* waits; a job goes on after the next start */
 void sup_importer_free(struct sup_importer *im);
 /* Adds problems. */
 void sup_importer_status(struct sup_importer *im, struct sup_status *out);

@@ -300,6 +300,11 @@ bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms)
     return sup_stop_wait_ms(&rc->stop, ms) || sup_stop_is_set(&rc->stop);
 }
 
+struct sup_stop *sup_reconciler_stop_flag(struct sup_reconciler *rc)
+{
+    return &rc->stop;
+}
+
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out)
 {
     bool ok = true;

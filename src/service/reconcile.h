@@ -38,6 +38,8 @@ void sup_reconciler_stop(struct sup_reconciler *rc);
 void sup_reconciler_free(struct sup_reconciler *rc);
 /* Sleeps, for those whose work ends with the reconciler's; true: it is stopping. */
 bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms);
+/* Is set when the reconciler closes, for calls of those. */
+struct sup_stop *sup_reconciler_stop_flag(struct sup_reconciler *rc);
 /* Fills out->last_scan_ms, adds problems; false: differences remain that nobody works on. */
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out);
 

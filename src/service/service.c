@@ -195,6 +195,10 @@ int sup_service_start(const struct sup_options *options, struct sup_service **ou
     return SUP_OK;
 }
 
+/* A put or delete under way when the agent stops may take so long: most are done then, and what
+ * became of them is known. */
+#define GRACE_MS 500
+
 /* Cuts AWS calls off when the drain takes too long. */
 struct watchdog {
     struct sup_service *s;
@@ -217,6 +221,8 @@ static void *watchdog_main(void *arg)
 void sup_service_close(struct sup_service *s)
 {
     sup_reconciler_close(s->reconciler);
+    sup_importer_close(s->importer);
+    sup_ses_worker_close(s->ses);
     sup_sources_close(s->sources);
 }
 
@@ -226,10 +232,14 @@ void sup_service_stop(struct sup_service *s)
 
     sup_stop_init(&w.done);
     w.started = sup_thread_start(&w.thread, "drain-watchdog", watchdog_main, &w) == SUP_OK;
+    sup_service_close(s);
     /* From the sources inwards: what still comes in finds everything behind it alive. */
     sup_sources_stop(s->sources);
     sup_archive_watch_stop(s->archives);
     sup_ingest_stop(s->ingest);
+    /* Nobody speaks with AWS any more whose calls are worth waiting for. */
+    sup_ses_worker_drain(s->ses, GRACE_MS);
+    sup_stop_set(&s->abort);
     sup_reconciler_stop(s->reconciler);
     sup_importer_stop(s->importer);
     sup_ses_worker_stop(s->ses);

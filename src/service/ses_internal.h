@@ -40,7 +40,8 @@ struct sup_ses_worker {
     pthread_mutex_t mutex; /* all below */
     pthread_cond_t cond;
     uint64_t wakes;
-    int64_t low_ms; /* nothing in the outbox is due before */
+    size_t n_running; /* threads that have not ended */
+    int64_t low_ms;   /* nothing in the outbox is due before */
     struct sup_ses_task claimed[SUP_SES_THREADS_MAX];
     size_t n_claimed;
     struct sup_rate rates[3];     /* by step: GET, PUT, DELETE */

@@ -144,7 +144,7 @@ static void call_get(struct sup_ses_worker *w, struct sup_ses_outcome *o,
 {
     struct sup_ses_list list = {0};
 
-    o->code = sup_ses_get(w->opts.aws, o->plan.spelling, &list, aerr, err);
+    o->code = sup_ses_get(w->opts.aws, o->plan.spelling, &list, &w->stop, aerr, err);
     o->found = o->code == SUP_OK;
     if (o->found) {
         o->reason = list.items[0].reason;
@@ -352,6 +352,10 @@ static void *worker_main(void *arg)
         }
         save_now_and_then(w);
     }
+    pthread_mutex_lock(&w->mutex);
+    w->n_running--;
+    pthread_cond_broadcast(&w->cond);
+    pthread_mutex_unlock(&w->mutex);
     return NULL;
 }
 
@@ -390,8 +394,12 @@ int sup_ses_worker_start(const struct sup_ses_worker_options *opts, struct sup_s
     sup_cond_init(&w->cond);
     sup_rng_seed(&w->rng, sup_random_u64());
     load_rates(w);
+    w->n_running = n; /* before the first of them can end */
     while (w->n_threads < n) {
         if (sup_thread_start(&w->threads[w->n_threads], "ses-worker", worker_main, w) != SUP_OK) {
+            pthread_mutex_lock(&w->mutex);
+            w->n_running -= n - w->n_threads;
+            pthread_mutex_unlock(&w->mutex);
             sup_ses_worker_stop(w);
             sup_ses_worker_free(w);
             return sup_err_set(err, SUP_EAGAIN, "cannot start a thread");
@@ -402,7 +410,7 @@ int sup_ses_worker_start(const struct sup_ses_worker_options *opts, struct sup_s
     return SUP_OK;
 }
 
-void sup_ses_worker_stop(struct sup_ses_worker *w)
+void sup_ses_worker_close(struct sup_ses_worker *w)
 {
     if (!w)
         return;
@@ -410,6 +418,26 @@ void sup_ses_worker_stop(struct sup_ses_worker *w)
     pthread_mutex_lock(&w->mutex);
     pthread_cond_broadcast(&w->cond);
     pthread_mutex_unlock(&w->mutex);
+}
+
+void sup_ses_worker_drain(struct sup_ses_worker *w, int64_t ms)
+{
+    int64_t end = sup_mono_ms() + ms;
+
+    if (!w)
+        return;
+    sup_ses_worker_close(w);
+    pthread_mutex_lock(&w->mutex);
+    while (w->n_running > 0 && sup_mono_ms() < end)
+        (void)sup_cond_wait_ms(&w->cond, &w->mutex, end - sup_mono_ms());
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void sup_ses_worker_stop(struct sup_ses_worker *w)
+{
+    if (!w)
+        return;
+    sup_ses_worker_close(w);
     for (size_t i = 0; i < w->n_threads; i++)
         pthread_join(w->threads[i], NULL);
     if (w->n_threads > 0)

@@ -24,7 +24,14 @@ struct sup_ses_worker_options {
 /* In mode observe no thread is started and SES is never called; the outbox is kept. */
 int sup_ses_worker_start(const struct sup_ses_worker_options *opts, struct sup_ses_worker **out,
                          struct sup_err *err);
-/* Ends after the call under way; the rest stays in the outbox. Waits. */
+/* No more calls are begun. Does not block; NULL is fine. */
+void sup_ses_worker_close(struct sup_ses_worker *w);
+/* Closes, and waits up to ms for the calls under way: what became of them is known then. NULL is
+ * fine. */
+void sup_ses_worker_drain(struct sup_ses_worker *w, int64_t ms);
+/* Waits for the calls under way; whoever cannot wait has the client cut them off. They are made
+ * again after the next start: that a put or delete may have come through is in the ledger. The rest
+ * stays in the outbox. */
 void sup_ses_worker_stop(struct sup_ses_worker *w);
 void sup_ses_worker_free(struct sup_ses_worker *w);
 

@@ -139,7 +139,7 @@ static const char account_body[] =
 static int get_account(struct world *w)
 {
     struct sup_ses_account a;
-    return sup_ses_get_account(w->aws, &a, &w->e, &w->err);
+    return sup_ses_get_account(w->aws, &a, NULL, &w->e, &w->err);
 }
 
 /* ---- retry ---- */
@@ -329,7 +329,7 @@ static void test_account(void **state)
     struct world *w = *state;
     struct sup_ses_account a;
     SCRIPT(w, {.body = account_body});
-    assert_int_equal(sup_ses_get_account(w->aws, &a, &w->e, &w->err), SUP_OK);
+    assert_int_equal(sup_ses_get_account(w->aws, &a, NULL, &w->e, &w->err), SUP_OK);
     assert_true(a.sending_enabled);
     assert_false(a.production_access);
     assert_string_equal(a.enforcement_status, "PROBATION");
@@ -369,7 +369,7 @@ static void test_get(void **state)
            {.body = "{\"SuppressedDestination\":{\"EmailAddress\":\"A@b.c\",\"Reason\":\"BOUNCE\","
                     "\"LastUpdateTime\":1644413765.844,\"Attributes\":{\"MessageId\":\"m\","
                     "\"FeedbackId\":\"f\"}}}"});
-    assert_int_equal(sup_ses_get(w->aws, "A@b.c", &l, &w->e, &w->err), SUP_OK);
+    assert_int_equal(sup_ses_get(w->aws, "A@b.c", &l, NULL, &w->e, &w->err), SUP_OK);
     assert_int_equal(l.n, 1);
     assert_string_equal(l.items[0].address, "A@b.c");
     assert_int_equal(l.items[0].reason, SUP_REASON_BOUNCE);
@@ -377,7 +377,7 @@ static void test_get(void **state)
     assert_string_equal(l.items[0].feedback_id, "f");
     sup_ses_list_fini(&l);
     SCRIPT(w, {.status = 404, .headers = "x-amzn-errortype: NotFoundException\r\n"});
-    assert_int_equal(sup_ses_get(w->aws, "A@b.c", &l, &w->e, &w->err), SUP_ENOTFOUND);
+    assert_int_equal(sup_ses_get(w->aws, "A@b.c", &l, NULL, &w->e, &w->err), SUP_ENOTFOUND);
     assert_int_equal(l.n, 0);
 }
 
@@ -567,9 +567,9 @@ static void all_operations(struct world *w, int *ok)
     sup_sqs_batch_fini(&b);
     *ok += sup_ses_list_page(w->aws, &q, &l, &w->e, &w->err) == SUP_OK;
     sup_ses_list_fini(&l);
-    *ok += sup_ses_get(w->aws, "a@b.c", &l, &w->e, &w->err) == SUP_OK;
+    *ok += sup_ses_get(w->aws, "a@b.c", &l, NULL, &w->e, &w->err) == SUP_OK;
     sup_ses_list_fini(&l);
-    *ok += sup_ses_get_account(w->aws, &a, &w->e, &w->err) == SUP_OK;
+    *ok += sup_ses_get_account(w->aws, &a, NULL, &w->e, &w->err) == SUP_OK;
     *ok += sup_sqs_delete_batch(w->aws, w->queue, e, 2, &w->e, &w->err) == SUP_OK;
     *ok += sup_sqs_get_attributes(w->aws, w->queue, &qa, &w->e, &w->err) == SUP_OK;
     *ok += sup_sqs_get_queue_url(w->aws, "q", &url, &w->e, &w->err) == SUP_OK;
