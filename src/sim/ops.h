@@ -12,11 +12,17 @@
     X(SES, ListSuppressedDestinations, sim_ses_list_suppressed)                                    \
     X(SES, GetAccount, sim_ses_get_account)                                                        \
     X(SES, PutAccountSuppressionAttributes, sim_ses_put_account_suppression)                       \
+    X(SES, PutAccountSendingAttributes, sim_ses_put_account_sending)                               \
     X(SES, CreateConfigurationSet, sim_ses_create_set)                                             \
     X(SES, GetConfigurationSet, sim_ses_get_set)                                                   \
     X(SES, DeleteConfigurationSet, sim_ses_delete_set)                                             \
     X(SES, ListConfigurationSets, sim_ses_list_sets)                                               \
     X(SES, PutConfigurationSetSuppressionOptions, sim_ses_put_set_suppression)                     \
+    X(SES, CreateTenant, sim_ses_create_tenant)                                                    \
+    X(SES, GetTenant, sim_ses_get_tenant)                                                          \
+    X(SES, DeleteTenant, sim_ses_delete_tenant)                                                    \
+    X(SES, ListTenants, sim_ses_list_tenants)                                                      \
+    X(SES, PutTenantSuppressionAttributes, sim_ses_put_tenant_suppression)                         \
     X(SES, CreateImportJob, sim_ses_create_import)                                                 \
     X(SES, GetImportJob, sim_ses_get_import)                                                       \
     X(SES, ListImportJobs, sim_ses_list_imports)                                                   \

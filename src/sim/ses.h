@@ -1,6 +1,7 @@
 #ifndef SIM_SES_H
 #define SIM_SES_H
 
+#include "account.h"
 #include "request.h"
 #include "suppression.h"
 
@@ -35,7 +36,9 @@ struct sim_mail {
     int64_t time_ms;
     char *source;
     char *subject;
-    char *set;           /* configuration set */
+    char *set;          /* configuration set */
+    const char *tenant; /* of the request or NULL, borrowed */
+    struct sim_rules rules;
     json_t *tags;        /* EmailTags of the request or NULL, borrowed */
     json_t *to;          /* header To */
     json_t *destination; /* all recipients */

@@ -19,6 +19,8 @@ static json_t *tags_of(const struct sim_mail *m)
                              "ses:from-domain", domain, "ses:caller-identity",
                              m->request->auth.access_key ? m->request->auth.access_key : "unknown");
     free(domain);
+    if (m->tenant)
+        json_object_set_new(tags, "ses:tenant-name", json_pack("[s]", m->tenant));
     for (size_t i = 0; i < json_array_size(m->tags); i++) {
         const json_t *tag = json_array_get(m->tags, i);
         const char *name = json_string_value(json_object_get(tag, "Name"));
@@ -102,6 +104,12 @@ static const struct bounce bounces[SIM_FATES] = {
                               "on the suppression list for your account."},
 };
 
+/* The echo of an entry of the tenant's own list. */
+static const struct bounce tenant_echo = {
+    "Permanent", "OnTenantSuppressionList", "5.1.1",
+    "Amazon SES did not send the message to this address because it is on the suppression list for "
+    "your tenant."};
+
 static json_t *bounced_recipients(const struct bounce *b, const json_t *recipients)
 {
     json_t *list = json_array();
@@ -118,7 +126,8 @@ static json_t *bounced_recipients(const struct bounce *b, const json_t *recipien
 static void publish_bounce(const struct sim_mail *m, enum sim_fate fate, const json_t *recipients,
                            const char *feedback_id)
 {
-    const struct bounce *b = &bounces[fate];
+    const struct bounce *b =
+        fate == SIM_FATE_BOUNCE_ECHO && m->rules.tenants_own ? &tenant_echo : &bounces[fate];
     char time[SIM_TIME_LEN], mta[128];
     sim_time_iso(time, sim_region_now(m->request->region));
     snprintf(mta, sizeof mta, "dsn; a7-31.smtp-out.%s.amazonses.com", m->request->region->name);
@@ -140,7 +149,9 @@ static void publish_complaint(const struct sim_mail *m, enum sim_fate fate,
         json_array_append_new(list,
                               json_pack("{s:O}", "emailAddress", json_array_get(recipients, i)));
     json_t *block = json_pack("{s:s,s:o,s:o,s:s}", "feedbackId", feedback_id, "complaintSubType",
-                              echo ? json_string("OnAccountSuppressionList") : json_null(),
+                              !echo                  ? json_null()
+                              : m->rules.tenants_own ? json_string("OnTenantSuppressionList")
+                                                     : json_string("OnAccountSuppressionList"),
                               "complainedRecipients", list, "timestamp", time);
     if (!echo)
         json_object_update_new(

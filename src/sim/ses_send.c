@@ -47,27 +47,30 @@ static enum sim_fate natural_fate(const char *address)
     return SIM_FATE_DELIVERY;
 }
 
-static enum sim_fate fate_of(const struct sim_mail *m, const char *address, unsigned reasons)
+static enum sim_fate fate_of(const struct sim_mail *m, const char *address)
 {
     char spelling[SIM_ADDRESS_MAX + 1];
     if (!sim_address_spelling(address, spelling))
         return SIM_FATE_BOUNCE;
-    unsigned hit = sim_suppression_match(&m->request->region->list, spelling) & reasons;
+    unsigned hit =
+        m->rules.list ? sim_suppression_match(m->rules.list, spelling) & m->rules.reasons : 0;
     if (hit & SIM_COMPLAINT)
         return SIM_FATE_COMPLAINT_ECHO;
     return hit ? SIM_FATE_BOUNCE_ECHO : natural_fate(address);
 }
 
 /* SES lists hard bounces and complaints by itself when the reason is enabled for that send, in the
- * spelling the mail was sent to; simulator mailboxes never. */
+ * list that holds for that send and in the spelling the mail was sent to; simulator mailboxes
+ * never.
+ */
 static void list_recipients(const struct sim_mail *m, enum sim_fate fate, const json_t *recipients,
-                            unsigned reasons, const char *feedback_id)
+                            const char *feedback_id)
 {
     enum sim_reason reason = fate == SIM_FATE_BOUNCE      ? SIM_BOUNCE
                              : fate == SIM_FATE_COMPLAINT ? SIM_COMPLAINT
                                                           : 0;
     struct sim_evidence evidence;
-    if (!(reasons & reason))
+    if (!(m->rules.reasons & reason) || !m->rules.list)
         return;
     snprintf(evidence.message_id, sizeof evidence.message_id, "%s", m->message_id);
     snprintf(evidence.feedback_id, sizeof evidence.feedback_id, "%s", feedback_id);
@@ -75,8 +78,8 @@ static void list_recipients(const struct sim_mail *m, enum sim_fate fate, const 
         const char *address = json_string_value(json_array_get(recipients, i));
         char spelling[SIM_ADDRESS_MAX + 1];
         if (sim_address_spelling(address, spelling) && !at_simulator(spelling))
-            sim_suppression_put(&m->request->region->list, spelling, reason,
-                                sim_region_now(m->request->region), &evidence);
+            sim_suppression_put(m->rules.list, spelling, reason, sim_region_now(m->request->region),
+                                &evidence);
     }
 }
 
@@ -91,46 +94,44 @@ static void count(struct sim_region *g, enum sim_fate fate, size_t n)
 }
 
 /* Listed first, so that whoever sees the event finds the entry. */
-static void settle(const struct sim_mail *m, enum sim_fate fate, const json_t *recipients,
-                   unsigned reasons)
+static void settle(const struct sim_mail *m, enum sim_fate fate, const json_t *recipients)
 {
     char feedback_id[SIM_SES_ID_LEN];
     sim_ses_make_id(m->request, feedback_id);
-    list_recipients(m, fate, recipients, reasons, feedback_id);
+    list_recipients(m, fate, recipients, feedback_id);
     sim_mail_publish(m, fate, recipients, feedback_id);
     count(m->request->region, fate, json_array_size(recipients));
 }
 
 /* Bounces of one request come in one event, complaints each in its own: they are reports of
  * different people. */
-static void settle_all(const struct sim_mail *m, enum sim_fate fate, const json_t *recipients,
-                       unsigned reasons)
+static void settle_all(const struct sim_mail *m, enum sim_fate fate, const json_t *recipients)
 {
     if (fate != SIM_FATE_COMPLAINT) {
-        settle(m, fate, recipients, reasons);
+        settle(m, fate, recipients);
         return;
     }
     for (size_t i = 0; i < json_array_size(recipients); i++) {
         json_t *one = json_pack("[O]", json_array_get(recipients, i));
-        settle(m, fate, one, reasons);
+        settle(m, fate, one);
         json_decref(one);
     }
 }
 
-static void play(const struct sim_mail *m, unsigned reasons)
+static void play(const struct sim_mail *m)
 {
     json_t *by_fate[SIM_FATES];
     for (int i = 0; i < SIM_FATES; i++)
         by_fate[i] = json_array();
     for (size_t i = 0; i < json_array_size(m->destination); i++) {
         json_t *address = json_array_get(m->destination, i);
-        json_array_append(by_fate[fate_of(m, json_string_value(address), reasons)], address);
+        json_array_append(by_fate[fate_of(m, json_string_value(address))], address);
     }
     atomic_fetch_add(&m->request->region->sends, 1);
     sim_mail_publish_send(m);
     for (int i = 0; i < SIM_FATES; i++) {
         if (json_array_size(by_fate[i]))
-            settle_all(m, (enum sim_fate)i, by_fate[i], reasons);
+            settle_all(m, (enum sim_fate)i, by_fate[i]);
         json_decref(by_fate[i]);
     }
 }
@@ -207,13 +208,37 @@ static bool read_mail(struct sim_mail *m)
     return !r->reply.is_error;
 }
 
+/* false: r holds the error. */
+static bool may_send(struct sim_request *r, const char *set, const char *tenant,
+                     struct sim_rules *rules)
+{
+    struct sim_account *a = &r->region->account;
+    pthread_mutex_lock(&a->lock);
+    bool shut = strcmp(a->enforcement, "SHUTDOWN") == 0;
+    bool paused = !a->sending;
+    pthread_mutex_unlock(&a->lock);
+    enum sim_found found = sim_account_rules(a, set, tenant, &r->region->list, rules);
+    if (shut)
+        sim_fail(r, 400, "AccountSuspendedException", "Your account is suspended.");
+    else if (paused)
+        sim_fail(r, 400, "SendingPausedException", "Email sending is paused for your account.");
+    else if (found == SIM_NO_SET)
+        sim_fail(r, 404, "NotFoundException", "Configuration set <%s> does not exist.", set);
+    else if (found == SIM_NO_TENANT)
+        sim_fail(r, 404, "NotFoundException", "Tenant <%s> does not exist.", tenant);
+    return !r->reply.is_error;
+}
+
 enum sim_outcome sim_ses_send_email(struct sim_request *r)
 {
     const char *set = sim_input_str(r, "ConfigurationSetName");
-    unsigned reasons;
-    if (!sim_account_reasons(&r->region->account, set, &reasons))
-        return sim_fail(r, 404, "NotFoundException", "Configuration set <%s> does not exist.", set);
+    const char *tenant = sim_input_str(r, "TenantName");
+    struct sim_rules rules;
+    if (!may_send(r, set, tenant, &rules))
+        return SIM_DONE;
     struct sim_mail m = {.request = r,
+                         .tenant = tenant,
+                         .rules = rules,
                          .time_ms = sim_region_now(r->region),
                          .set = sim_strdup(set ? set : "default"),
                          .tags = json_object_get(r->input, "EmailTags"),
@@ -221,7 +246,7 @@ enum sim_outcome sim_ses_send_email(struct sim_request *r)
                          .destination = json_array()};
     sim_ses_make_id(r, m.message_id);
     if (read_mail(&m)) {
-        play(&m, reasons);
+        play(&m);
         r->output = json_pack("{s:s}", "MessageId", m.message_id);
     }
     free(m.source);

@@ -6,6 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The list that the request is about: a tenant's if it names one. NULL: r holds the error. */
+static struct sim_suppression *list_of(struct sim_request *r)
+{
+    const char *tenant = sim_pairs_get(&r->query, "TenantName");
+    if (!tenant)
+        tenant = sim_input_str(r, "TenantName");
+    if (!tenant)
+        return &r->region->list;
+    struct sim_suppression *list = sim_account_tenant_list(&r->region->account, tenant);
+    if (!list)
+        sim_fail(r, 404, "NotFoundException", "Tenant <%s> does not exist.", tenant);
+    return list;
+}
+
 enum sim_outcome sim_ses_put_suppressed(struct sim_request *r)
 {
     const char *address = sim_input_str(r, "EmailAddress");
@@ -21,9 +35,11 @@ enum sim_outcome sim_ses_put_suppressed(struct sim_request *r)
     if (!sim_account_production(&r->region->account))
         return sim_ses_bad(r, "This operation is not available while your account is in the "
                               "sandbox. Request production access first.");
+    struct sim_suppression *list = list_of(r);
+    if (!list)
+        return SIM_DONE;
     /* Every put renews LastUpdateTime, whether or not anything changed. */
-    sim_suppression_put(&r->region->list, spelling, sim_reason_parse(reason),
-                        sim_region_now(r->region), NULL);
+    sim_suppression_put(list, spelling, sim_reason_parse(reason), sim_region_now(r->region), NULL);
     r->output = json_object();
     return SIM_DONE;
 }
@@ -44,8 +60,11 @@ enum sim_outcome sim_ses_get_suppressed(struct sim_request *r)
 {
     struct sim_version v;
     struct sim_evidence evidence;
+    struct sim_suppression *list = list_of(r);
+    if (!list)
+        return SIM_DONE;
     /* The exact spelling counts: no folding here. */
-    if (!sim_suppression_get(&r->region->list, r->target, &v, &evidence))
+    if (!sim_suppression_get(list, r->target, &v, &evidence))
         return not_listed(r);
     json_t *entry = entry_json(r->target, &v);
     if (*evidence.feedback_id)
@@ -62,7 +81,10 @@ enum sim_outcome sim_ses_delete_suppressed(struct sim_request *r)
      * unfixed in 2024); only an import job of action DELETE removes such an entry. */
     if (strchr(r->target, '/'))
         return sim_ses_bad(r, "Bad Request");
-    if (!sim_suppression_delete(&r->region->list, r->target))
+    struct sim_suppression *list = list_of(r);
+    if (!list)
+        return SIM_DONE;
+    if (!sim_suppression_delete(list, r->target))
         return not_listed(r);
     r->output = json_object();
     return SIM_DONE;
@@ -105,9 +127,11 @@ static bool read_query(struct sim_request *r, struct sim_list_query *q)
     return read_reasons(r, q);
 }
 
-static uint32_t query_hash(const struct sim_list_query *q)
+static uint32_t query_hash(const struct sim_list_query *q, const char *tenant)
 {
     uint64_t h = q->reasons * 1000003u;
+    for (; tenant && *tenant; tenant++)
+        h = (h ^ (unsigned char)*tenant) * 0x9e3779b97f4a7c15u;
     h = (h ^ (uint64_t)q->start_ms) * 0x9e3779b97f4a7c15u;
     h = (h ^ (uint64_t)q->end_ms) * 0x9e3779b97f4a7c15u;
     return (uint32_t)(h >> 32);
@@ -125,13 +149,16 @@ enum sim_outcome sim_ses_list_suppressed(struct sim_request *r)
     if (!read_query(r, &q))
         return SIM_DONE;
     const char *token = sim_pairs_get(&r->query, "NextToken");
-    uint32_t hash = query_hash(&q);
+    uint32_t hash = query_hash(&q, sim_pairs_get(&r->query, "TenantName"));
+    struct sim_suppression *from = list_of(r);
+    if (!from)
+        return SIM_DONE;
     if (token && *token && !sim_page_token_read(r, token, hash, &q.from_seq))
         return sim_fail(r, 400, "InvalidNextTokenException",
                         "The specified request includes an "
                         "invalid or expired token.");
     json_t *list = json_array();
-    uint64_t next = sim_suppression_list(&r->region->list, &q, add_summary, list);
+    uint64_t next = sim_suppression_list(from, &q, add_summary, list);
     r->output = json_pack("{s:o}", "SuppressedDestinationSummaries", list);
     if (next) {
         struct sim_buf text = {0};

@@ -262,3 +262,173 @@ test('web identity', async () => {
     WebIdentityToken: 'invalid',
   }), 400);
 });
+
+// Members that Debian's botocore does not know yet: tenants, scopes, validation attributes.
+
+const BOTH = ['BOUNCE', 'COMPLAINT'];
+const VALIDATION = {
+  ConditionThreshold: {
+    ConditionThresholdEnabled: 'ENABLED',
+    OverallConfidenceThreshold: { ConfidenceVerdictThreshold: 'HIGH' },
+  },
+};
+
+async function attributes(ses) {
+  return (await ses.getAccount({})).SuppressionAttributes;
+}
+
+test('account attributes: what is left out is cleared', async () => {
+  const ses = client(SESv2);
+  assert.deepEqual(await attributes(ses), { SuppressedReasons: BOTH });
+  await ses.putAccountSuppressionAttributes({ SuppressedReasons: BOTH, ValidationAttributes: VALIDATION });
+  assert.deepEqual(await attributes(ses), { SuppressedReasons: BOTH, ValidationAttributes: VALIDATION });
+  await ses.putAccountSuppressionAttributes({ SuppressedReasons: ['BOUNCE'] });
+  assert.deepEqual(await attributes(ses), { SuppressedReasons: ['BOUNCE'] });
+  await refused('BadRequestException', ses.putAccountSuppressionAttributes({
+    ValidationAttributes: { ConditionThreshold: { ConditionThresholdEnabled: 'PERHAPS' } } }), 400);
+  await ses.putAccountSuppressionAttributes({});
+  assert.deepEqual(await attributes(ses), { SuppressedReasons: [] });
+  await ses.putAccountSuppressionAttributes({ SuppressedReasons: BOTH });
+});
+
+test('configuration sets: scope, validation, pages', async () => {
+  const ses = client(SESv2);
+  const ConfigurationSetName = 'scoped';
+  const options = async () => (await ses.getConfigurationSet({ ConfigurationSetName })).SuppressionOptions;
+  await ses.createConfigurationSet({ ConfigurationSetName });
+  assert.equal(await options(), undefined);
+  const wanted = { SuppressedReasons: BOTH, SuppressionScope: 'TENANT', ValidationOptions: VALIDATION };
+  await ses.putConfigurationSetSuppressionOptions({ ConfigurationSetName, ...wanted });
+  assert.deepEqual(await options(), wanted);
+  await refused('BadRequestException', ses.putConfigurationSetSuppressionOptions(
+    { ConfigurationSetName, SuppressionScope: 'REGION' }), 400);
+  await ses.createConfigurationSet({ ConfigurationSetName: 'second' });
+  const first = await ses.listConfigurationSets({ PageSize: 1 });
+  assert.deepEqual(first.ConfigurationSets, ['scoped']);
+  const rest = await ses.listConfigurationSets({ PageSize: 1, NextToken: first.NextToken });
+  assert.deepEqual(rest.ConfigurationSets, ['second']);
+  assert.equal(rest.NextToken, undefined);
+  for (const name of ['scoped', 'second']) await ses.deleteConfigurationSet({ ConfigurationSetName: name });
+});
+
+test('tenants', async () => {
+  const ses = client(SESv2);
+  await ses.createTenant({ TenantName: 'plain', Tags: [{ Key: 'k', Value: 'v' }] });
+  const own = { SuppressedReasons: BOTH, SuppressionScope: 'TENANT' };
+  const made = await ses.createTenant({ TenantName: 'own', SuppressionAttributes: own });
+  assert.match(made.TenantArn, /:tenant\/own\/tn-/);
+  await refused('AlreadyExistsException', ses.createTenant({ TenantName: 'own' }), 400);
+  await refused('BadRequestException', ses.createTenant({ TenantName: 'no spaces' }), 400);
+  const { Tenant } = await ses.getTenant({ TenantName: 'plain' });
+  assert.equal(Tenant.SuppressionAttributes, undefined);
+  assert.deepEqual(Tenant.Tags, [{ Key: 'k', Value: 'v' }]);
+  assert.ok(Math.abs(Tenant.CreatedTimestamp - Date.now()) < 30000);
+  const first = await ses.listTenants({ PageSize: 1 });
+  assert.deepEqual(first.Tenants.map((t) => t.TenantName), ['plain']);
+  const rest = await ses.listTenants({ PageSize: 1, NextToken: first.NextToken });
+  assert.deepEqual(rest.Tenants.map((t) => t.TenantName), ['own']);
+  assert.equal(rest.NextToken, undefined);
+  // Scope and reasons come together, or not at all.
+  for (const half of [{ SuppressedReasons: BOTH }, { SuppressionScope: 'TENANT' }])
+    await refused('BadRequestException',
+      ses.putTenantSuppressionAttributes({ TenantName: 'plain', ...half }), 400);
+  const none = { SuppressedReasons: [], SuppressionScope: 'ACCOUNT' };
+  await ses.putTenantSuppressionAttributes({ TenantName: 'plain', ...none });
+  assert.deepEqual((await ses.getTenant({ TenantName: 'plain' })).Tenant.SuppressionAttributes, none);
+  await ses.putTenantSuppressionAttributes({ TenantName: 'plain' });
+  assert.equal((await ses.getTenant({ TenantName: 'plain' })).Tenant.SuppressionAttributes, undefined);
+  for (const TenantName of ['plain', 'own']) await ses.deleteTenant({ TenantName });
+  for (const [operation, more] of [['getTenant'], ['deleteTenant'], ['putTenantSuppressionAttributes', none],
+    ['getSuppressedDestination', { EmailAddress: 'a@example.com' }]])
+    await refused('NotFoundException', ses[operation]({ TenantName: 'own', ...more }), 404);
+});
+
+async function listed(ses, TenantName) {
+  const page = await ses.listSuppressedDestinations({ TenantName });
+  return page.SuppressedDestinationSummaries.map((e) => e.EmailAddress);
+}
+
+test("a tenant's list is its own, and goes with it", async () => {
+  const ses = client(SESv2);
+  await ses.createTenant({ TenantName: 't' });
+  await ses.putSuppressedDestination({ EmailAddress: 'A@example.com', Reason: 'BOUNCE', TenantName: 't' });
+  await ses.putSuppressedDestination({ EmailAddress: 'b@example.com', Reason: 'BOUNCE' });
+  assert.deepEqual(await listed(ses, 't'), ['A@example.com']);
+  assert.deepEqual(await listed(ses), ['b@example.com']);
+  const entry = await ses.getSuppressedDestination({ EmailAddress: 'A@example.com', TenantName: 't' });
+  assert.equal(entry.SuppressedDestination.Reason, 'BOUNCE');
+  await refused('NotFoundException', ses.deleteSuppressedDestination({ EmailAddress: 'A@example.com' }), 404);
+  await ses.deleteTenant({ TenantName: 't' });
+  await ses.createTenant({ TenantName: 't' });
+  assert.deepEqual(await listed(ses, 't'), []);
+  await ses.putSuppressedDestination({ EmailAddress: 'c@example.com', Reason: 'BOUNCE', TenantName: 't' });
+  await ses.deleteSuppressedDestination({ EmailAddress: 'c@example.com', TenantName: 't' });
+  assert.deepEqual(await listed(ses, 't'), []);
+  await ses.deleteTenant({ TenantName: 't' });
+});
+
+// What becomes of one mail: delivered, or blocked by which list.
+async function fate(ses, to, more = {}) {
+  await ses.sendEmail({
+    FromEmailAddress: 's@example.com', Destination: { ToAddresses: [to] },
+    Content: { Simple: { Subject: { Data: 's' }, Body: { Text: { Data: 'b' } } } }, ...more,
+  });
+  const sqs = client(SQS);
+  let last;
+  for (;;) {
+    const { Messages } = await sqs.receiveMessage({ QueueUrl: queue, MaxNumberOfMessages: 10 });
+    if (!Messages) return last;
+    for (const message of Messages) {
+      await sqs.deleteMessage({ QueueUrl: queue, ReceiptHandle: message.ReceiptHandle });
+      const event = JSON.parse(JSON.parse(message.Body).Message);
+      assert.deepEqual(event.mail.tags['ses:tenant-name'], more.TenantName && [more.TenantName]);
+      if (event.eventType === 'Delivery') last = 'delivered';
+      if (event.eventType === 'Bounce') last = event.bounce.bounceSubType;
+      if (event.eventType === 'Complaint') last = event.complaint.complaintSubType || 'complained';
+    }
+  }
+}
+
+test('which list and which reasons a mail is judged by', async () => {
+  const ses = client(SESv2);
+  await ses.putSuppressedDestination({ EmailAddress: 'bad@example.com', Reason: 'BOUNCE' });
+  const scopes = ['ACCOUNT', 'TENANT'];
+  for (const SuppressionScope of scopes) {
+    for (const SuppressedReasons of [BOTH, ['COMPLAINT'], []]) {
+      const name = `${SuppressionScope}-${SuppressedReasons.length}`;
+      await ses.createTenant({ TenantName: name, SuppressionAttributes: { SuppressionScope, SuppressedReasons } });
+      await ses.createConfigurationSet({ ConfigurationSetName: name,
+        SuppressionOptions: { SuppressionScope, SuppressedReasons } });
+    }
+  }
+  const echo = 'OnAccountSuppressionList', through = 'delivered';
+  const expected = [
+    // set, tenant, what the account's entry of reason BOUNCE does
+    [undefined, undefined, echo],
+    [undefined, 'ACCOUNT-2', echo], [undefined, 'ACCOUNT-1', through], [undefined, 'ACCOUNT-0', through],
+    [undefined, 'TENANT-2', through],
+    ['ACCOUNT-2', undefined, echo], ['ACCOUNT-1', undefined, through], ['ACCOUNT-0', undefined, through],
+    ['TENANT-2', undefined, through],
+    // The set's word goes before the tenant's.
+    ['ACCOUNT-2', 'TENANT-0', echo], ['ACCOUNT-2', 'ACCOUNT-0', echo],
+    ['TENANT-2', 'ACCOUNT-2', through], ['ACCOUNT-0', 'ACCOUNT-2', through],
+  ];
+  for (const [ConfigurationSetName, TenantName, what] of expected)
+    assert.equal(await fate(ses, 'bad@example.com', { ConfigurationSetName, TenantName }), what,
+      `${ConfigurationSetName} ${TenantName}`);
+  // An entry of the tenant's own list blocks its mail only.
+  const TenantName = 'TENANT-2';
+  await ses.putSuppressedDestination({ EmailAddress: 'own@example.com', Reason: 'BOUNCE', TenantName });
+  await ses.putSuppressedDestination({ EmailAddress: 'not@example.com', Reason: 'COMPLAINT', TenantName });
+  assert.equal(await fate(ses, 'own@example.com', { TenantName }), 'OnTenantSuppressionList');
+  assert.equal(await fate(ses, 'not@example.com', { TenantName }), 'OnTenantSuppressionList');
+  assert.equal(await fate(ses, 'own@example.com'), through);
+  // What SES adds by itself goes to the list that the mail was judged by.
+  await fate(ses, 'bounce1@example.com', { TenantName });
+  await fate(ses, 'bounce2@example.com', { TenantName: 'ACCOUNT-2' });
+  await fate(ses, 'bounce3@example.com', { TenantName: 'TENANT-0' });
+  assert.deepEqual((await listed(ses, TenantName)).sort(),
+    ['bounce1@example.com', 'not@example.com', 'own@example.com']);
+  assert.deepEqual((await listed(ses)).sort(), ['bad@example.com', 'bounce2@example.com']);
+  await refused('NotFoundException', fate(ses, 'a@example.com', { TenantName: 'nobody' }), 404);
+});

@@ -252,6 +252,40 @@ class Account(simtest.TestCase):
                      ConfigurationSetName="own", SuppressedReasons=[])
 
 
+    def test_configuration_sets_page_by_page(self):
+        names = [f"s{i}" for i in range(7)]
+        for name in names:
+            self.ses.create_configuration_set(ConfigurationSetName=name)
+        found, query = [], {}
+        while True:
+            page = self.ses.list_configuration_sets(PageSize=3, **query)
+            self.assertLessEqual(len(page["ConfigurationSets"]), 3)
+            found += page["ConfigurationSets"]
+            if "NextToken" not in page:
+                break
+            query = {"NextToken": page["NextToken"]}
+        self.assertEqual(found, names, "in the order they were made")
+        self.refused("BadRequestException", self.ses.list_configuration_sets, NextToken="x")
+        self.refused("BadRequestException", self.ses.list_configuration_sets, PageSize=0)
+        for name in names:
+            self.ses.delete_configuration_set(ConfigurationSetName=name)
+
+    def test_sending_can_be_paused(self):
+        def send():
+            self.ses.send_email(
+                FromEmailAddress="s@example.com", Destination={"ToAddresses": ["ok@example.com"]},
+                Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "b"}}}})
+
+        self.ses.put_account_sending_attributes(SendingEnabled=False)
+        self.assertFalse(self.ses.get_account()["SendingEnabled"])
+        self.refused("SendingPausedException", send)
+        self.ses.put_account_sending_attributes(SendingEnabled=True)
+        self.sim.control("PUT", "account", {"EnforcementStatus": "SHUTDOWN"})
+        self.refused("AccountSuspendedException", send)
+        self.sim.control("PUT", "account", {"EnforcementStatus": "HEALTHY"})
+        send()
+
+
 class Faults(simtest.TestCase):
     def setUp(self):
         super().setUp()
