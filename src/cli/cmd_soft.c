@@ -11,21 +11,29 @@ struct soft {
     bool head;
 };
 
-static const char *const columns[] = {
-    "id",         "address",   "time",   "due",     "lease_ends",        "source",
-    "message_id", "sub_type",  "status", "subject", "configuration_set", "bounces",
-    "claims",     "diagnostic"};
+static const char *const columns[] = {"id",
+                                      "address",
+                                      "time",
+                                      "due",
+                                      "lease_ends",
+                                      "source",
+                                      "message_id",
+                                      "sub_type",
+                                      "status",
+                                      "subject",
+                                      "configuration_set",
+                                      "bounces",
+                                      "claims",
+                                      "diagnostic",
+                                      "recipient",
+                                      "tags",
+                                      "tenant",
+                                      "feedback_id"};
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 /* RFC 4180; a leading "=", "+", "-" or "@" would be a formula to spreadsheets. */
-static void put_csv(const json_t *v)
+static void put_csv_text(const char *s)
 {
-    const char *s = json_is_string(v) ? json_string_value(v) : "";
-
-    if (json_is_integer(v)) {
-        printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
-        return;
-    }
     putchar('"');
     if (*s != '\0' && strchr("=+-@\t\r", *s) != NULL)
         putchar('\'');
@@ -37,6 +45,20 @@ static void put_csv(const json_t *v)
     putchar('"');
 }
 
+/* Tags stay JSON: names and values may hold any separator. */
+static void put_csv(const json_t *v)
+{
+    if (json_is_integer(v)) {
+        printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    } else if (json_object_size(v) > 0) {
+        char *text = json_dumps(v, JSON_COMPACT);
+        put_csv_text(text != NULL ? text : "");
+        free(text);
+    } else {
+        put_csv_text(json_is_string(v) ? json_string_value(v) : "");
+    }
+}
+
 static void put_csv_row(struct soft *f, const json_t *row)
 {
     for (size_t i = 0; !f->head && i < N_COLUMNS; i++)
@@ -45,6 +67,29 @@ static void put_csv_row(struct soft *f, const json_t *row)
     for (size_t i = 0; i < N_COLUMNS; i++) {
         put_csv(json_object_get(row, columns[i]));
         fputs(i + 1 < N_COLUMNS ? "," : "\r\n", stdout);
+    }
+}
+
+/* SES's own say where the mail came from, which no resend needs: they are left to the other
+ * formats. */
+static void put_tags(struct sup_cli *cli, json_t *tags)
+{
+    const char *name, *before = "\n  tags ";
+    json_t *values, *value;
+    size_t i;
+
+    json_object_foreach(tags, name, values)
+    {
+        json_array_foreach(values, i, value)
+        {
+            if (strncmp(name, "ses:", 4) == 0)
+                continue;
+            fputs(before, stdout);
+            before = ", ";
+            sup_cli_put(cli, SUP_PLAIN, 0, name);
+            putchar('=');
+            sup_cli_put(cli, SUP_PLAIN, 0, json_string_value(value));
+        }
     }
 }
 
@@ -63,6 +108,7 @@ static void put_text(struct sup_cli *cli, const json_t *row)
     sup_cli_put(cli, SUP_PLAIN, 0, sup_cli_text(row, "source", "?"));
     printf(", message ");
     sup_cli_put(cli, SUP_PLAIN, 0, sup_cli_text(row, "message_id", "?"));
+    put_tags(cli, json_object_get(row, "tags"));
     printf("\n  ");
     sup_cli_put(cli, SUP_DIM, 0, sup_cli_text(row, "diagnostic", ""));
     putchar('\n');

@@ -1,11 +1,12 @@
 #include "codec/soft_value.h"
 
 #include "base/array.h"
+#include "base/text_cut.h"
 
 #define VERSION   1
 #define FIELD_MAX 4096 /* longer texts are cut: a subject may be long */
 
-enum { F_TIME = 20, F_LEASE, F_CLAIMS, F_BOUNCES };
+enum { F_TIME = 20, F_LEASE, F_CLAIMS, F_BOUNCES, F_TAGS };
 
 void sup_key_soft_due(struct sup_buf *out, int64_t due_ms, const uint8_t *id)
 {
@@ -43,18 +44,39 @@ void sup_key_soft_address(struct sup_buf *out, struct sup_slice address)
             &(s)->diagnostic                                                                       \
     }
 
+static void add_text(struct sup_buf *out, struct sup_slice s)
+{
+    sup_buf_add_be16(out, (uint16_t)s.n);
+    sup_buf_add_slice(out, s);
+}
+
 static void add_field(struct sup_buf *out, uint8_t number, struct sup_slice s)
 {
-    size_t n = s.n < FIELD_MAX ? s.n : FIELD_MAX;
-
     if (s.n == 0)
         return;
-    /* Not within a character of UTF-8. */
-    while (n < s.n && n > 0 && (s.p[n] & 0xc0) == 0x80)
-        n--;
     sup_buf_add_byte(out, number);
-    sup_buf_add_be16(out, (uint16_t)n);
-    sup_buf_add(out, s.p, n);
+    add_text(out, s);
+}
+
+void sup_soft_add_tag(struct sup_buf *list, struct sup_slice name, struct sup_slice value)
+{
+    if (name.n > SUP_SOFT_TAGS_MAX || value.n > SUP_SOFT_TAGS_MAX ||
+        list->n + name.n + value.n + 4 > SUP_SOFT_TAGS_MAX)
+        return;
+    add_text(list, name);
+    add_text(list, value);
+}
+
+bool sup_soft_next_tag(struct sup_slice *list, struct sup_slice *name, struct sup_slice *value)
+{
+    struct sup_cur c = sup_cur_of(*list);
+
+    *name = sup_cur_take(&c, sup_cur_be16(&c));
+    *value = sup_cur_take(&c, sup_cur_be16(&c));
+    if (c.failed)
+        return false;
+    *list = sup_slice_of(c.p, c.n);
+    return true;
 }
 
 static void add_number(struct sup_buf *out, uint8_t number, uint64_t v)
@@ -71,11 +93,12 @@ void sup_soft_encode(const struct sup_soft *s, struct sup_buf *out)
 
     sup_buf_add_byte(out, VERSION);
     for (size_t i = 0; i < SUP_COUNT(texts); i++)
-        add_field(out, (uint8_t)(i + 1), *texts[i]);
+        add_field(out, (uint8_t)(i + 1), sup_text_cut(*texts[i], FIELD_MAX));
     add_number(out, F_TIME, (uint64_t)s->time_ms);
     add_number(out, F_LEASE, s->lease);
     add_number(out, F_CLAIMS, s->claims);
     add_number(out, F_BOUNCES, s->bounces);
+    add_field(out, F_TAGS, s->tags);
 }
 
 static uint64_t number_of(struct sup_slice s)
@@ -97,6 +120,8 @@ int sup_soft_decode(struct sup_slice value, struct sup_soft *out)
         struct sup_slice s = sup_cur_take(&c, sup_cur_be16(&c));
         if (number >= 1 && number <= SUP_COUNT(texts))
             *texts[number - 1] = s;
+        else if (number == F_TAGS)
+            out->tags = s;
         else if (number == F_TIME)
             out->time_ms = (int64_t)number_of(s);
         else if (number == F_LEASE)

@@ -27,6 +27,7 @@ struct sup_soft {
     struct sup_slice sub_type; /* "Transient/MailboxFull" */
     struct sup_slice status;
     struct sup_slice diagnostic;
+    struct sup_slice tags; /* as sup_soft_add_tag writes them */
     int64_t time_ms;
     uint64_t lease; /* of the worker that has it; 0 = none */
     uint32_t claims;
@@ -37,6 +38,16 @@ void sup_key_soft_due(struct sup_buf *out, int64_t due_ms, const uint8_t *id);
 bool sup_key_soft_due_parse(struct sup_slice key, int64_t *due_ms, const uint8_t **id);
 void sup_key_soft_id(struct sup_buf *out, const uint8_t *id);
 void sup_key_soft_address(struct sup_buf *out, struct sup_slice address);
+
+/* SES allows 50 tags with names and values of up to 256 characters; then its own. */
+#define SUP_SOFT_TAGS_MAX  32768
+#define SUP_SOFT_VALUE_MAX (128U << 10) /* bytes of an encoded value */
+
+/* Appends a message tag to a list for struct sup_soft. One that would make the list longer than
+ * SUP_SOFT_TAGS_MAX is left out, as a whole. */
+void sup_soft_add_tag(struct sup_buf *list, struct sup_slice name, struct sup_slice value);
+/* Takes the first one off. False at the end of the list. */
+bool sup_soft_next_tag(struct sup_slice *list, struct sup_slice *name, struct sup_slice *value);
 
 /* Format version 1: the version, then fields as number ‖ length ‖ bytes; unknown ones are skipped.
  * Slices of a decoded value point into it. SUP_OK, SUP_EVERSION, SUP_ECORRUPT. */

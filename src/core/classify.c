@@ -1,8 +1,8 @@
 #include "core/classify.h"
 
 #include "base/array.h"
+#include "base/text_cut.h"
 #include "core/classify_rules.h"
-#include "core/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>

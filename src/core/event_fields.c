@@ -35,11 +35,6 @@ struct reading {
     {                                                                                              \
         .name = (n), .kind = SUP_BIND_TIME, .offset = (at)                                         \
     }
-#define TEXTS(n, at)                                                                               \
-    {                                                                                              \
-        .name = (n), .kind = SUP_BIND_TEXTS, .offset = (at), .lax = true                           \
-    }
-
 /* --- recipients --- */
 
 static const struct sup_json_bind recipient_rows[] = {
@@ -174,11 +169,59 @@ static void begin_destination(struct sup_json_target *t, bool present)
     ((struct reading *)t->owner)->lists->n_destination = 0;
 }
 
-static const struct sup_json_bind tag_rows[] = {
-    TEXTS("ses:configuration-set", MAIL(configuration_set)),
-    TEXTS("ses:tenant-name", MAIL(tenant)),
+static void empty_tags(struct sup_event *mail, struct sup_document_lists *l)
+{
+    l->n_tags = 0;
+    mail->configuration_set = (struct sup_slice){0};
+    mail->tenant = (struct sup_slice){0};
+}
+
+static void begin_tags(struct sup_json_target *t, bool present)
+{
+    (void)present;
+    empty_tags(t->base, ((struct reading *)t->owner)->lists);
+}
+
+struct tag_values {
+    struct sup_json_target *target;
+    struct sup_slice name;
+    struct sup_slice first;
 };
-static const struct sup_json_table tag_table = SUP_JSON_TABLE(tag_rows);
+
+static int take_tag_value(void *ctx, struct sup_slice key, struct sup_json_value *v)
+{
+    struct tag_values *w = ctx;
+    struct sup_document_lists *l = ((struct reading *)w->target->owner)->lists;
+
+    (void)key;
+    if (v->type != SUP_JSON_STRING)
+        return SUP_OK;
+    struct sup_slice value = sup_json_string(v);
+    if (w->first.p == NULL)
+        w->first = value;
+    if (l->n_tags == SUP_EVENT_TAGS_MAX)
+        return SUP_OK;
+    if (sup_array_grow((void **)&l->tags, &l->cap_tags, l->n_tags + 1, sizeof(*l->tags)) != SUP_OK)
+        return sup_err_set(w->target->err, SUP_ENOMEM, "out of memory");
+    l->tags[l->n_tags++] = (struct sup_event_tag){.name = w->name, .value = value};
+    return SUP_OK;
+}
+
+/* SES writes lists; one string is taken for a list of one. */
+static int take_tag(struct sup_json_target *t, struct sup_slice name, struct sup_json_value *v)
+{
+    struct tag_values w = {.target = t, .name = name};
+    struct sup_event *mail = t->base;
+    int rc = v->type == SUP_JSON_ARRAY
+                 ? sup_json_each(v, (struct sup_json_sink){.take = take_tag_value, .ctx = &w})
+                 : take_tag_value(&w, name, v);
+
+    if (sup_slice_eq(name, SUP_SLICE_LIT("ses:configuration-set")))
+        mail->configuration_set = w.first;
+    else if (sup_slice_eq(name, SUP_SLICE_LIT("ses:tenant-name")))
+        mail->tenant = w.first;
+    return rc;
+}
 
 static const struct sup_json_bind common_header_rows[] = {LAX("subject", MAIL(subject))};
 static const struct sup_json_table common_header_table = SUP_JSON_TABLE(common_header_rows);
@@ -193,7 +236,11 @@ static const struct sup_json_bind mail_rows[] = {
     LAX("source", MAIL(source)),
     LAX("sourceArn", MAIL(source_arn)),
     LAX("sendingAccountId", MAIL(account)),
-    {.name = "tags", .kind = SUP_BIND_OBJECT, .table = &tag_table, .lax = true},
+    {.name = "tags",
+     .kind = SUP_BIND_MEMBERS,
+     .begin = begin_tags,
+     .member = take_tag,
+     .lax = true},
     {.name = "commonHeaders", .kind = SUP_BIND_OBJECT, .table = &common_header_table, .lax = true},
 };
 static const struct sup_json_table mail_table = SUP_JSON_TABLE(mail_rows);
@@ -203,6 +250,7 @@ static void begin_mail(struct sup_json_target *t, bool present)
     struct reading *r = t->owner;
 
     r->lists->n_destination = 0;
+    r->lists->n_tags = 0;
     r->doc->mail = (struct sup_event){.mail_ms = SUP_NO_TIME};
     r->doc->has_mail = present;
 }
@@ -282,6 +330,7 @@ static void empty_event(struct reading *r)
         r->doc->blocks[i] = (struct sup_event_block){.event_ms = SUP_NO_TIME};
     r->lists->n_recipients = 0;
     r->lists->n_destination = 0;
+    r->lists->n_tags = 0;
 }
 
 static void begin_detail(struct sup_json_target *t, bool present)
@@ -357,6 +406,7 @@ void sup_document_lists_fini(struct sup_document_lists *l)
 {
     free(l->recipients);
     free(l->destination);
+    free(l->tags);
     free(l->records);
     *l = (struct sup_document_lists){0};
 }

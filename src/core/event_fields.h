@@ -81,6 +81,8 @@ struct sup_document_lists {
     size_t n_recipients, cap_recipients;
     struct sup_slice *destination;
     size_t n_destination, cap_destination;
+    struct sup_event_tag *tags;
+    size_t n_tags, cap_tags;
     struct sup_record_fields *records;
     size_t n_records, cap_records;
     bool keep_records; /* a document inside a record: leave the list alone */

@@ -118,6 +118,8 @@ static int fill_event(struct sup_event_reader *r, struct sup_slice type, const s
     fill_block(r, i < SUP_COUNT(types) ? types[i].block : SUP_BLOCK_NONE, out);
     out->destination = r->lists.n_destination > 0 ? r->lists.destination : NULL;
     out->n_destination = r->lists.n_destination;
+    out->tags = r->lists.n_tags > 0 ? r->lists.tags : NULL;
+    out->n_tags = r->lists.n_tags;
     out->envelope_ms = env->ms;
     out->sns_message_id = env->message_id;
     out->topic_arn = env->topic_arn;

@@ -27,6 +27,7 @@
 
 #define SUP_EVENT_BODY_MAX       (1024 * 1024) /* the largest SQS message */
 #define SUP_EVENT_RECIPIENTS_MAX 1000          /* SES allows 50 a message */
+#define SUP_EVENT_TAGS_MAX       250           /* SES allows 50 a message; more are left out */
 #define SUP_EVENT_RECORDS_MAX    10000         /* SQS batches to Lambda are the largest: 10 000 */
 
 struct sup_event_reader;

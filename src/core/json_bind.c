@@ -83,14 +83,14 @@ static int bind_object(struct sup_json_target *t, const struct sup_json_bind *b,
     return sup_json_each(v, (struct sup_json_sink){.take = take_member, .ctx = &inner});
 }
 
-struct array_walk {
+struct row_walk {
     struct sup_json_target *target;
     const struct sup_json_bind *bind;
 };
 
 static int take_element(void *ctx, struct sup_slice key, struct sup_json_value *v)
 {
-    struct array_walk *w = ctx;
+    struct row_walk *w = ctx;
 
     (void)key;
     return w->bind->element(w->target, v);
@@ -99,7 +99,7 @@ static int take_element(void *ctx, struct sup_slice key, struct sup_json_value *
 static int bind_array(struct sup_json_target *t, const struct sup_json_bind *b,
                       struct sup_json_value *v)
 {
-    struct array_walk w = {.target = t, .bind = b};
+    struct row_walk w = {.target = t, .bind = b};
 
     if (b->begin != NULL)
         b->begin(t, v->type == SUP_JSON_ARRAY);
@@ -108,25 +108,23 @@ static int bind_array(struct sup_json_target *t, const struct sup_json_bind *b,
     return sup_json_each(v, (struct sup_json_sink){.take = take_element, .ctx = &w});
 }
 
-static int take_first_text(void *ctx, struct sup_slice key, struct sup_json_value *v)
+static int take_any_member(void *ctx, struct sup_slice key, struct sup_json_value *v)
 {
-    struct sup_slice *out = ctx;
+    struct row_walk *w = ctx;
 
-    (void)key;
-    if (out->p == NULL && v->type == SUP_JSON_STRING)
-        *out = sup_json_string(v);
-    return SUP_OK;
+    return w->bind->member(w->target, key, v);
 }
 
-static int bind_texts(struct sup_json_target *t, const struct sup_json_bind *b,
-                      struct sup_json_value *v)
+static int bind_members(struct sup_json_target *t, const struct sup_json_bind *b,
+                        struct sup_json_value *v)
 {
-    struct sup_slice *out = field(t, b);
+    struct row_walk w = {.target = t, .bind = b};
 
-    *out = (struct sup_slice){0};
-    if (v->type == SUP_JSON_ARRAY)
-        return sup_json_each(v, (struct sup_json_sink){.take = take_first_text, .ctx = out});
-    return bind_text(t, b, v);
+    if (b->begin != NULL)
+        b->begin(t, v->type == SUP_JSON_OBJECT);
+    if (v->type != SUP_JSON_OBJECT)
+        return wrong_type(t, b, v, "an object");
+    return sup_json_each(v, (struct sup_json_sink){.take = take_any_member, .ctx = &w});
 }
 
 static const struct sup_json_bind *find_row(const struct sup_json_table *table,
@@ -158,8 +156,8 @@ static int take_member(void *ctx, struct sup_slice key, struct sup_json_value *v
         return bind_object(t, b, v);
     case SUP_BIND_ARRAY:
         return bind_array(t, b, v);
-    case SUP_BIND_TEXTS:
-        return bind_texts(t, b, v);
+    case SUP_BIND_MEMBERS:
+        return bind_members(t, b, v);
     }
     return SUP_OK;
 }

@@ -18,7 +18,7 @@ enum sup_json_bind_kind {
     SUP_BIND_TIME,   /* int64_t wall ms; null and what sup_time_parse refuses: SUP_NO_TIME */
     SUP_BIND_OBJECT, /* ->table, into the struct at offset; null: as if absent */
     SUP_BIND_ARRAY,  /* ->element for each element; null: as if absent */
-    SUP_BIND_TEXTS   /* array of strings or one string: its first one goes into a sup_slice */
+    SUP_BIND_MEMBERS /* ->member for each member of an object; null: as if absent */
 };
 
 struct sup_json_bind {
@@ -28,11 +28,12 @@ struct sup_json_bind {
     bool lax;
     size_t offset; /* in the struct at target->base */
     const struct sup_json_table *table;
-    /* OBJECT (base already the inner one), ARRAY; may be NULL: called when the member begins. A
-     * member that comes twice begins twice: drop what the first one left, the last one wins.
-     * present: it is of the right type. */
+    /* OBJECT (base already the inner one), ARRAY, MEMBERS; may be NULL: called when the member
+     * begins. A member that comes twice begins twice: drop what the first one left, the last one
+     * wins. present: it is of the right type. */
     void (*begin)(struct sup_json_target *t, bool present);
     int (*element)(struct sup_json_target *t, struct sup_json_value *v);
+    int (*member)(struct sup_json_target *t, struct sup_slice name, struct sup_json_value *v);
 };
 
 struct sup_json_table {

@@ -2,7 +2,7 @@
 #include "core/classify.h"
 
 #include "base/array.h"
-#include "core/text_cut.h"
+#include "base/text_cut.h"
 
 int64_t sup_classify_time(const struct sup_event *event, const struct sup_classify_context *ctx)
 {

@@ -60,6 +60,24 @@ static bool read_id(const char *s, uint8_t *id, uint64_t *lease)
     return *s == '\0' && *lease != 0;
 }
 
+/* As SES writes them: {"campaign": ["spring"]}. */
+static json_t *tags_json(struct sup_slice tags)
+{
+    json_t *all = json_object();
+    struct sup_slice name, value;
+
+    while (sup_soft_next_tag(&tags, &name, &value)) {
+        name.n = strnlen((const char *)name.p, name.n); /* jansson reads no NUL in a name */
+        json_t *values = json_object_getn(all, (const char *)name.p, name.n);
+        if (values == NULL) {
+            values = json_array();
+            json_object_setn_new(all, (const char *)name.p, name.n, values);
+        }
+        json_array_append_new(values, json_stringn((const char *)value.p, value.n));
+    }
+    return all;
+}
+
 static json_t *row_json(const struct sup_soft_row *r, bool mine)
 {
     char due[SUP_TIME_STR_MAX], time[SUP_TIME_STR_MAX], id[52];
@@ -67,16 +85,16 @@ static json_t *row_json(const struct sup_soft_row *r, bool mine)
     write_id(id, r->id, mine ? r->s.lease : 0);
     sup_time_format(r->due_ms, due);
     sup_time_format(r->s.time_ms, time);
-    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
-                     "s:I, s:b}",
-                     "id", id, "address", text(r->s.address), "recipient", text(r->s.recipient),
-                     "time", time, mine ? "lease_ends" : "due", due, "message_id",
-                     text(r->s.message_id), "feedback_id", text(r->s.feedback_id), "source",
-                     text(r->s.source), "subject", text(r->s.subject), "configuration_set",
-                     text(r->s.configuration_set), "tenant", text(r->s.tenant), "sub_type",
-                     text(r->s.sub_type), "status", text(r->s.status), "diagnostic",
-                     text(r->s.diagnostic), "bounces", (json_int_t)r->s.bounces, "claims",
-                     (json_int_t)r->s.claims, "claimed", (int)(r->s.lease != 0));
+    return json_pack(
+        "{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
+        "s:I, s:b}",
+        "id", id, "address", text(r->s.address), "recipient", text(r->s.recipient), "time", time,
+        mine ? "lease_ends" : "due", due, "message_id", text(r->s.message_id), "feedback_id",
+        text(r->s.feedback_id), "source", text(r->s.source), "subject", text(r->s.subject),
+        "configuration_set", text(r->s.configuration_set), "tenant", text(r->s.tenant), "sub_type",
+        text(r->s.sub_type), "status", text(r->s.status), "diagnostic", text(r->s.diagnostic),
+        "tags", tags_json(r->s.tags), "bounces", (json_int_t)r->s.bounces, "claims",
+        (json_int_t)r->s.claims, "claimed", (int)(r->s.lease != 0));
 }
 
 static bool add_row(void *arg, const struct sup_soft_row *r)

@@ -38,6 +38,12 @@ struct sup_event_recipient {
     struct sup_slice diagnostic;
 };
 
+/* A message tag. One with several values is several of these in a row. */
+struct sup_event_tag {
+    struct sup_slice name;
+    struct sup_slice value;
+};
+
 struct sup_event {
     enum sup_event_type type;
     bool from_event_publishing; /* "eventType" rather than "notificationType" */
@@ -62,6 +68,8 @@ struct sup_event {
     struct sup_slice subject;
     struct sup_slice *destination;
     size_t n_destination;
+    struct sup_event_tag *tags; /* event publishing only; SES's own (ses:…) among them */
+    size_t n_tags;
     /* envelope */
     struct sup_slice sns_message_id;
     struct sup_slice topic_arn;

@@ -162,7 +162,7 @@ static int claim_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct s
     if (rc != SUP_OK)
         return rc;
     c->until_ms = sup_apply_now_ms(a) + c->lease_ms;
-    sup_buf_init(&value, 65536);
+    sup_buf_init(&value, SUP_SOFT_VALUE_MAX);
     for (size_t i = 0; i < c->n; i++) {
         struct claimed *r = &c->rows[i];
         struct sup_slice old = sup_slice_of(c->old.p + i * KEY_BYTES, KEY_BYTES);

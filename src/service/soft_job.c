@@ -45,7 +45,7 @@ struct sup_soft_job *sup_soft_job_new(const struct sup_options *config, struct s
     j->apply = apply;
     sup_buf_init(&j->bytes, BYTES_MAX);
     sup_buf_init(&j->key, 1024);
-    sup_buf_init(&j->value, 65536);
+    sup_buf_init(&j->value, SUP_SOFT_VALUE_MAX);
     return j;
 }
 
@@ -131,6 +131,14 @@ static void add_decision(struct sup_soft_job *j, struct item *it, const struct s
     it->decision_n = j->bytes.n - it->decision_at;
 }
 
+static struct sup_slice tags_of(struct sup_soft_job *j, const struct sup_event *e)
+{
+    sup_buf_reset(&j->value);
+    for (size_t i = 0; i < e->n_tags; i++)
+        sup_soft_add_tag(&j->value, e->tags[i].name, e->tags[i].value);
+    return sup_buf_slice(&j->value);
+}
+
 static int take_soft(struct sup_soft_job *j, const struct sup_event *e,
                      const struct sup_event_verdict *v, const struct sup_verdicts *vs,
                      const struct sup_classify_context *ctx)
@@ -150,6 +158,7 @@ static int take_soft(struct sup_soft_job *j, const struct sup_event *e,
         .sub_type = sub_type,
         .status = v->status,
         .diagnostic = v->diagnostic,
+        .tags = tags_of(j, e),
         .time_ms = v->time_ms,
     };
 

@@ -1,10 +1,12 @@
 """Events from files and over HTTP: explain (offline) and backfill into a real agent."""
 
 import base64
+import csv
 import datetime
 import gzip
 import http.client
 import http.server
+import io
 import json
 import os
 import subprocess
@@ -612,6 +614,7 @@ class Soft(harness.TestCase):
         event["bounce"]["bouncedRecipients"][0].update(
             status="4.2.2", diagnosticCode="smtp; 452 4.2.2 mailbox full")
         event["mail"]["commonHeaders"] = {"subject": f"Invoice {number}, \"due\""}
+        event["mail"]["tags"]["campaign"] = ["spring", f"n{number}"]
         return event
 
     def delivery(self, address, number, hours_ago):
@@ -643,6 +646,8 @@ class Soft(harness.TestCase):
                          ("message-3", "sender@example.com", "Transient/MailboxFull", "4.2.2",
                           "set-1", 1))
         self.assertEqual(row["diagnostic"], "smtp; 452 4.2.2 mailbox full")
+        self.assertEqual(row["tags"], {"ses:configuration-set": ["set-1"],
+                                       "campaign": ["spring", "n3"]})
         self.assertNotIn("early@example.com", [r["address"] for r in self.lines("--due")])
         # Two workers never get the same, and an agent that is killed forgets no claim.
         first, second = self.lines("--claim", "10"), self.lines("--claim", "10")
@@ -664,6 +669,14 @@ class Soft(harness.TestCase):
                          ["not there", "not yours", "not yours", "not an id"])
         text = self.node.cli("soft", "--format", "csv").stdout
         self.assertRegex(text, r'"Invoice 3, ""due"""')
+        table = list(csv.DictReader(io.StringIO(text, newline="")))
+        self.assertEqual({r["address"]: json.loads(r["tags"])["campaign"] for r in table}
+                         ["u3@example.com"], ["spring", "n3"])
+        self.assertEqual({r["recipient"] for r in table}, {r["address"] for r in table})
+        text = self.node.cli("soft").stdout
+        self.assertIn("  tags campaign=spring, campaign=n3\n  smtp; 452", text)
+        # What a worker gets with its claim is enough for a resend, also when it was claimed before.
+        self.assertEqual({len(r["tags"]["campaign"]) for r in first + second + third}, {2})
 
     def test_a_newer_delivery_ends_the_wait(self):
         self.node.start()

@@ -45,6 +45,11 @@ void event_text(const struct sup_event *e, struct sup_buf *out)
     }
     for (size_t i = 0; i < e->n_destination; i++)
         text(out, "destination", e->destination[i]);
+    for (size_t i = 0; i < e->n_tags; i++) {
+        sup_buf_addf(out, "tag %zu\n", i);
+        text(out, " name", e->tags[i].name);
+        text(out, " value", e->tags[i].value);
+    }
 }
 
 void event_text_of(struct sup_event_reader *r, struct sup_slice body, bool stream,

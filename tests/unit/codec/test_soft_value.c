@@ -30,10 +30,12 @@ static void test_round_trip(void **state)
 {
     struct sup_rng rng = property_rng("soft value");
     uint8_t texts[11][200];
-    struct sup_buf b;
+    struct sup_slice name, value;
+    struct sup_buf b, tags;
 
     (void)state;
     sup_buf_init(&b, 1 << 16);
+    sup_buf_init(&tags, 1 << 16);
     for (size_t i = 0; i < property_cases(2000); i++) {
         struct sup_soft s = {.time_ms = property_edge_i64(&rng),
                              .lease = property_edge_u64(&rng),
@@ -50,17 +52,25 @@ static void test_round_trip(void **state)
             &d.sub_type, &d.status,    &d.diagnostic};
         for (size_t k = 0; k < 11; k++)
             *in[k] = some_text(&rng, texts[k], sizeof(texts[k]));
+        sup_buf_reset(&tags);
+        for (size_t k = sup_rng_below(&rng, 5); k > 0; k--)
+            sup_soft_add_tag(&tags, s.source, s.subject);
+        s.tags = sup_buf_slice(&tags);
         sup_buf_reset(&b);
         sup_soft_encode(&s, &b);
         assert_int_equal(sup_soft_decode(sup_buf_slice(&b), &d), SUP_OK);
         for (size_t k = 0; k < 11; k++)
             check_same(*in[k], *out[k]);
+        check_same(s.tags, d.tags);
         assert_true(d.time_ms == s.time_ms && d.lease == s.lease && d.claims == s.claims &&
                     d.bounces == s.bounces);
         property_mutate(&rng, b.p, b.n);
         (void)sup_soft_decode(sup_buf_slice(&b), &d);
+        while (sup_soft_next_tag(&d.tags, &name, &value)) {
+        }
     }
     sup_buf_fini(&b);
+    sup_buf_fini(&tags);
 }
 
 static void test_newer_and_damaged(void **state)
@@ -77,6 +87,91 @@ static void test_newer_and_damaged(void **state)
         int rc = sup_soft_decode(sup_slice_of(newer_field, n), &d);
         assert_int_equal(rc, n == 6 ? SUP_OK : SUP_ECORRUPT);
     }
+}
+
+/* Values of version 1 as they were written before tags were kept, and since. */
+static const uint8_t golden[] =
+    "\1"
+    "\1\0\5a@b.c" /* address */
+    "\2\0\5A@b.c" /* recipient */
+    "\3\0\2m1\4\0\2f1\5\0\5s@b.c\6\0\2hi\7\0\1c\10\0\1t\11\0\3T/G\12\0\0054.2.2\13\0\1d"
+    "\24\0\10\0\0\1\234\0\0\0\1"  /* time */
+    "\25\0\10\0\0\0\0\0\0\0\11"   /* lease */
+    "\26\0\10\0\0\0\0\0\0\0\2"    /* claims */
+    "\27\0\10\0\0\0\0\0\0\0\3"    /* bounces */
+    "\30\0\16\0\4camp\0\6spring"; /* tags: one */
+
+static void check_golden(const struct sup_soft *s)
+{
+    check_same(s->address, SUP_SLICE_LIT("a@b.c"));
+    check_same(s->recipient, SUP_SLICE_LIT("A@b.c"));
+    check_same(s->message_id, SUP_SLICE_LIT("m1"));
+    check_same(s->feedback_id, SUP_SLICE_LIT("f1"));
+    check_same(s->source, SUP_SLICE_LIT("s@b.c"));
+    check_same(s->subject, SUP_SLICE_LIT("hi"));
+    check_same(s->configuration_set, SUP_SLICE_LIT("c"));
+    check_same(s->tenant, SUP_SLICE_LIT("t"));
+    check_same(s->sub_type, SUP_SLICE_LIT("T/G"));
+    check_same(s->status, SUP_SLICE_LIT("4.2.2"));
+    check_same(s->diagnostic, SUP_SLICE_LIT("d"));
+    assert_true(s->time_ms == 0x19c00000001);
+    assert_true(s->lease == 9 && s->claims == 2 && s->bounces == 3);
+}
+
+static void test_golden(void **state)
+{
+    const size_t tags_n = 3 + 14;
+    struct sup_slice name, value;
+    struct sup_soft s;
+    struct sup_buf b;
+
+    (void)state;
+    assert_int_equal(sup_soft_decode(sup_slice_of(golden, sizeof(golden) - 1 - tags_n), &s),
+                     SUP_OK);
+    check_golden(&s);
+    assert_false(sup_soft_next_tag(&s.tags, &name, &value));
+    assert_int_equal(sup_soft_decode(sup_slice_of(golden, sizeof(golden) - 1), &s), SUP_OK);
+    check_golden(&s);
+    sup_buf_init(&b, 4096);
+    sup_soft_encode(&s, &b);
+    assert_int_equal(b.n, sizeof(golden) - 1);
+    assert_memory_equal(b.p, golden, b.n);
+    assert_true(sup_soft_next_tag(&s.tags, &name, &value));
+    check_same(name, SUP_SLICE_LIT("camp"));
+    check_same(value, SUP_SLICE_LIT("spring"));
+    assert_false(sup_soft_next_tag(&s.tags, &name, &value));
+    sup_buf_fini(&b);
+}
+
+/* All that SES allows fits; what is more is left out as a whole, and what is damaged ends. */
+static void test_many_tags(void **state)
+{
+    char text[256];
+    struct sup_slice name, value;
+    struct sup_buf list, b;
+    struct sup_soft s = {.time_ms = 1}, d;
+    size_t n = 0;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    sup_buf_init(&list, SUP_SOFT_VALUE_MAX);
+    for (size_t i = 0; i < 50; i++)
+        sup_soft_add_tag(&list, sup_slice_of(text, 256), sup_slice_of(text, 256));
+    assert_int_equal(list.n, 50 * 516);
+    for (size_t i = 0; i < 50; i++)
+        sup_soft_add_tag(&list, sup_slice_of(text, 256), sup_slice_of(text, 256));
+    assert_in_range(list.n, SUP_SOFT_TAGS_MAX - 516, SUP_SOFT_TAGS_MAX);
+    s.tags = sup_buf_slice(&list);
+    sup_buf_init(&b, SUP_SOFT_VALUE_MAX);
+    sup_soft_encode(&s, &b);
+    assert_int_equal(b.failed, SUP_OK);
+    assert_int_equal(sup_soft_decode(sup_buf_slice(&b), &d), SUP_OK);
+    d.tags.n -= 1;
+    while (sup_soft_next_tag(&d.tags, &name, &value))
+        n++;
+    assert_int_equal(n, list.n / 516 - 1);
+    sup_buf_fini(&list);
+    sup_buf_fini(&b);
 }
 
 /* A long subject is cut between characters, so that it can be shown. */
@@ -133,6 +228,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_newer_and_damaged),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_many_tags),
         cmocka_unit_test(test_long_texts_are_cut),
         cmocka_unit_test(test_keys_sort_by_time),
     };

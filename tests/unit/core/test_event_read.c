@@ -393,6 +393,46 @@ static void test_non_events(void **state)
     assert_int_equal(read_ok("{\"records\":[]}").type, SUP_EVENT_NONE);
 }
 
+static void assert_tag(const struct sup_event *e, size_t i, const char *name, const char *value)
+{
+    assert_true(i < e->n_tags);
+    assert_text(e->tags[i].name, name);
+    assert_text(e->tags[i].value, value);
+}
+
+/* What SES writes, what it might, and tags twice: the last one wins. */
+static void test_tags(void **state)
+{
+    (void)state;
+    struct sup_event e =
+        read_ok("{\"mail\":{\"messageId\":\"m\",\"tags\":{\"a\":[\"1\",\"2\"],"
+                "\"ses:configuration-set\":[\"set\"],\"b\":\"3\",\"c\":[],\"d\":[4,null],"
+                "\"e\":{\"f\":\"g\"},\"\":[\"\"]}},\"eventType\":\"Send\",\"send\":{}}");
+    assert_int_equal(e.n_tags, 5);
+    assert_tag(&e, 0, "a", "1");
+    assert_tag(&e, 1, "a", "2");
+    assert_tag(&e, 2, "ses:configuration-set", "set");
+    assert_tag(&e, 3, "b", "3");
+    assert_tag(&e, 4, "", "");
+    assert_text(e.configuration_set, "set");
+    e = read_ok("{\"eventType\":\"Send\",\"mail\":{\"tags\":{\"ses:configuration-set\":[\"set\"],"
+                "\"ses:tenant-name\":[\"t\"]},\"tags\":{\"a\":[\"1\"]}}}");
+    assert_int_equal(e.n_tags, 1);
+    assert_int_equal(e.configuration_set.n + e.tenant.n, 0);
+    e = read_ok("{\"eventType\":\"Send\",\"mail\":{\"tags\":{\"a\":[\"1\"]}},\"mail\":{}}");
+    assert_int_equal(e.n_tags, 0);
+    assert_null(e.tags);
+    e = read_ok("{\"eventType\":\"Send\",\"mail\":{\"tags\":{\"a\":[\"1\"]},\"tags\":7}}");
+    assert_int_equal(e.n_tags, 0);
+    sup_buf_reset(&scratch);
+    sup_buf_add_str(&scratch, "{\"eventType\":\"Send\",\"mail\":{\"tags\":{\"a\":[\"0\"");
+    for (int i = 1; i < 2 * SUP_EVENT_TAGS_MAX; i++)
+        sup_buf_addf(&scratch, ",\"%d\"", i);
+    sup_buf_add_str(&scratch, "]}}}");
+    e = read_ok(sup_buf_str(&scratch));
+    assert_int_equal(e.n_tags, SUP_EVENT_TAGS_MAX); /* a trifle does not cost a bounce */
+}
+
 static void test_event_bridge(void **state)
 {
     char body[4096];
@@ -610,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_sns),
         cmocka_unit_test(test_sns_refused),
         cmocka_unit_test(test_non_events),
+        cmocka_unit_test(test_tags),
         cmocka_unit_test(test_event_bridge),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_nesting_is_limited),

@@ -1,5 +1,5 @@
-#ifndef SUP_CORE_TEXT_CUT_H
-#define SUP_CORE_TEXT_CUT_H
+#ifndef SUP_BASE_TEXT_CUT_H
+#define SUP_BASE_TEXT_CUT_H
 
 #include "base/buf.h"
 
