@@ -66,6 +66,10 @@ struct sup_snapshot_serve *sup_snapshot_serve_new(const struct sup_snapshot_env 
     s->env = *env;
     if (s->env.hold_ms == 0)
         s->env.hold_ms = HOLD_MS;
+    if (s->env.chunk == 0 || s->env.chunk > CHUNK_COUNT)
+        s->env.chunk = CHUNK_COUNT;
+    if (!s->env.mono_ns)
+        s->env.mono_ns = sup_mono_ns;
     s->gate = gate;
     pthread_mutex_init(&s->mutex, NULL);
     sup_buf_init(&s->bytes, CHUNK_BYTES + RECORD_MAX);
@@ -75,6 +79,11 @@ struct sup_snapshot_serve *sup_snapshot_serve_new(const struct sup_snapshot_env 
         return NULL;
     }
     return s;
+}
+
+static int64_t mono_ms(const struct sup_snapshot_serve *s)
+{
+    return s->env.mono_ns() / 1000000;
 }
 
 static void release(struct sup_snapshot_serve *s)
@@ -190,7 +199,7 @@ static struct sup_slice keep(struct sup_snapshot_serve *s, struct sup_slice v)
 
 static bool full(const struct sup_snapshot_serve *s, size_t n)
 {
-    return n == CHUNK_COUNT || s->bytes.n >= CHUNK_BYTES;
+    return n >= s->env.chunk || s->bytes.n >= CHUNK_BYTES;
 }
 
 static int fill_quarantine(struct sup_snapshot_serve *s, struct sup_snapshot_chunk *c,
@@ -279,7 +288,7 @@ static int begin(struct sup_snapshot_serve *s, const struct request *r)
     s->credit = 0;
     s->first = true;
     s->quarantine_done = false;
-    s->began_ms = s->touched_ms = sup_mono_ms();
+    s->began_ms = s->touched_ms = mono_ms(s);
     sup_apply_vv(s->env.apply, &s->vv);
     s->set = sup_sketch_keeper_root(sup_apply_keeper(s->env.apply)).count;
     s->snap = sup_store_snapshot(s->env.store);
@@ -317,7 +326,7 @@ static int send_chunk(struct sup_snapshot_serve *s)
 {
     struct sup_snapshot_chunk *c = message(s);
     struct sup_err err = {0};
-    int64_t begin_ns = sup_mono_ns();
+    int64_t begin_ns = s->env.mono_ns();
     int64_t end_ns;
     int rc = fill(s, c, &err);
 
@@ -332,8 +341,8 @@ static int send_chunk(struct sup_snapshot_serve *s)
     s->first = false;
     s->credit -= (int64_t)sup_snapshot_credit(c);
     rc = s->env.send(s->env.arg, &s->msg);
-    s->touched_ms = sup_mono_ms();
-    end_ns = sup_mono_ns();
+    s->touched_ms = mono_ms(s);
+    end_ns = s->env.mono_ns();
     s->not_before_ns = end_ns + (end_ns - begin_ns);
     if (c->last)
         release(s);
@@ -358,8 +367,8 @@ static bool take_request(struct sup_snapshot_serve *s, int *rc)
 
 int sup_snapshot_serve_step(struct sup_snapshot_serve *s, int64_t *wait_ms)
 {
-    int64_t now = sup_mono_ms();
-    int64_t early_ns = s->not_before_ns - sup_mono_ns();
+    int64_t now = mono_ms(s);
+    int64_t early_ns = s->not_before_ns - s->env.mono_ns();
     int rc = SUP_OK;
 
     *wait_ms = 0;

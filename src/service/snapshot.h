@@ -26,7 +26,9 @@ struct sup_snapshot_env {
     /* Sends on the session, as sup_session_send without a time limit of its own. */
     int (*send)(void *arg, const struct sup_mesh_msg *msg);
     void *arg;
-    int64_t hold_ms; /* 0 = ten minutes */
+    int64_t hold_ms;          /* 0 = ten minutes */
+    size_t chunk;             /* records in a message, at most; 0 = as many as may be */
+    int64_t (*mono_ns)(void); /* NULL: the system's */
 };
 
 struct sup_snapshot_serve *sup_snapshot_serve_new(const struct sup_snapshot_env *env,
