@@ -17,7 +17,7 @@ demo_packages=(ca-certificates curl openssl)
 test_packages=(
     awscli python3 python3-boto3 python3-jsonschema
     clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck
-    git iproute2 jq procps util-linux
+    git iproute2 jq procps util-linux zstd
 )
 
 usage() {

@@ -174,7 +174,7 @@ const struct sup_command sup_commands[] = {
      "  --since T            at or after T: a time, or how long ago, such as 7d\n"
      "  --until T            before T\n"
      "  --limit N            at most N\n"
-     "  --compress C         export: gzip (default) or none\n"
+     "  --compress C         export: gzip (default), zstd or none\n"
      "  --replace            export: write files again that are there; what the log has dropped\n"
      "                       meanwhile is not in them any more\n" COMMON "\n"
      "Exit status:\n  0 all printed or written, 3 no agent, cut off or not writable, 2 wrong "
@@ -199,7 +199,8 @@ const struct sup_command sup_commands[] = {
      "backfill archived events through the agent",
      "Reads events from files, folders (in order of their names), objects in Amazon S3 and "
      "standard\n"
-     "input, plain or gzip, JSON documents in a row as Firehose leaves them in S3, and hands them "
+     "input, plain, gzip or zstd, JSON documents in a row as Firehose leaves them in S3, and hands "
+     "them "
      "to\n"
      "the agent. S3 is asked with the credentials of this command's environment, as AWS's own "
      "tools\n"
@@ -217,7 +218,7 @@ const struct sup_command sup_commands[] = {
      sup_cmd_ingest},
     {"explain", "FILE...|- [--config FILE]", "what would be decided for events, and by which rule",
      "Reads events offline, without an agent, and prints for each recipient the verdict and the\n"
-     "rule that made it. Files hold JSON documents in a row, plain or gzip, in any of the\n"
+     "rule that made it. Files hold JSON documents in a row, plain, gzip or zstd, in any of the\n"
      "envelopes that supsync knows (SNS, EventBridge, Lambda and Firehose records). Positions are\n"
      "byte offsets in the inflated file.\n\n"
      "Options:\n"

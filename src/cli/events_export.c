@@ -1,7 +1,7 @@
 #include "cli/events_export.h"
 
 #include "base/clock.h"
-#include "cli/gzip_file.h"
+#include "cli/export_file.h"
 #include "cli/rows.h"
 
 #include <inttypes.h>
@@ -15,10 +15,10 @@
 struct exporting {
     const struct sup_events_export *x;
     char node[80];
-    bool gzip;
+    enum sup_export_packing packing;
     struct sup_buf line;
-    int64_t hour;               /* of the file; -1: none yet */
-    struct sup_gzip_file *file; /* NULL: the hour's file is there and stays */
+    int64_t hour;                 /* of the file; -1: none yet */
+    struct sup_export_file *file; /* NULL: the hour's file is there and stays */
     uint64_t written, kept, events;
     int rc;
     struct sup_err err;
@@ -31,18 +31,18 @@ static void make_path(const struct exporting *e, struct sup_buf *path)
 
     sup_time_format(e->hour * HOUR_MS, t);
     sup_buf_addf(path, "%s/dt=%.10s/%s-%.13s.json%s", e->x->dir, t, e->node, t,
-                 e->gzip ? ".gz" : "");
+                 sup_export_packing_suffix(e->packing));
 }
 
 static int finish(struct exporting *e)
 {
-    struct sup_gzip_file *f = e->file;
+    struct sup_export_file *f = e->file;
 
     e->file = NULL;
     if (f == NULL)
         return SUP_OK;
     e->written++;
-    return sup_gzip_file_finish(f, &e->err);
+    return sup_export_file_finish(f, &e->err);
 }
 
 static int turn_to(struct exporting *e, int64_t hour)
@@ -60,7 +60,7 @@ static int turn_to(struct exporting *e, int64_t hour)
     else if (!e->x->replace && access(sup_buf_str(&path), F_OK) == 0)
         e->kept++;
     else
-        rc = sup_gzip_file_open(&e->file, sup_buf_str(&path), e->gzip, &e->err);
+        rc = sup_export_file_open(&e->file, sup_buf_str(&path), e->packing, &e->err);
     sup_buf_fini(&path);
     return rc;
 }
@@ -83,7 +83,7 @@ static int write_line(struct exporting *e)
     sup_buf_add_byte(&e->line, '\n');
     if (rc == SUP_OK && e->file != NULL) {
         e->events++;
-        rc = sup_gzip_file_write(e->file, e->line.p, e->line.n, &e->err);
+        rc = sup_export_file_write(e->file, e->line.p, e->line.n, &e->err);
     }
     sup_buf_reset(&e->line);
     return rc;
@@ -177,14 +177,13 @@ int sup_events_export(struct sup_cli *cli, const struct sup_events_export *x)
 
     if (!hour_of(x->since, &since) || !hour_of(x->until, &until))
         return sup_cli_usage_error(cli, "--since and --until: use a time, or how long ago");
-    e.gzip = strcmp(x->compress, "gzip") == 0;
-    if (!e.gzip && strcmp(x->compress, "none") != 0)
-        return sup_cli_usage_error(cli, "--compress: use gzip or none");
+    if (!sup_export_packing_parse(x->compress, &e.packing))
+        return sup_cli_usage_error(cli, "--compress: use gzip, zstd or none");
     sup_buf_init(&e.line, LINE_MAX_N);
     int rc = ask_name(cli, &e);
     if (rc == SUP_OK)
         rc = stream(cli, &e, since, until);
-    sup_gzip_file_drop(e.file);
+    sup_export_file_drop(e.file);
     sup_buf_fini(&e.line);
     if (rc != SUP_OK)
         return sup_cli_error(SUP_EXIT_UNKNOWN, "events export: %s", e.err.msg);

@@ -8,7 +8,7 @@
 struct sup_events_export {
     const char *dir;
     const char *since, *until; /* as the options have them; NULL: all, up to the hour before this */
-    const char *compress;      /* "gzip" or "none" */
+    const char *compress;      /* "gzip", "zstd" or "none" */
     bool replace;              /* files that are there */
 };
 

@@ -26,7 +26,6 @@ static const struct {
     {"\xfd"
      "7zXZ\x00",
      6, "xz"},
-    {"\x28\xb5\x2f\xfd", 4, "Zstandard"},
     {"\x04\x22\x4d\x18", 4, "LZ4"},
     {"\x1f\x9d", 2, "compress"},
     {"\xff\xfe", 2, "UTF-16 text"},
@@ -41,11 +40,24 @@ static bool is_text(uint8_t c)
     return c >= 0x20 || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* A frame, or one to be skipped, such as parallel writers put in front. RFC 8878 section 3.1. */
+static bool is_zstd(struct sup_slice first)
+{
+    static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd}, skipped[] = {0x2a, 0x4d, 0x18};
+
+    return first.n >= 4 && (memcmp(first.p, frame, 4) == 0 ||
+                            ((first.p[0] & 0xf0) == 0x50 && memcmp(first.p + 1, skipped, 3) == 0));
+}
+
 enum sup_archive_kind sup_archive_sniff(struct sup_slice first, const char **name)
 {
     if (first.n >= 2 && first.p[0] == 0x1f && first.p[1] == 0x8b) {
         *name = "gzip";
         return SUP_ARCHIVE_GZIP;
+    }
+    if (is_zstd(first)) {
+        *name = "Zstandard";
+        return SUP_ARCHIVE_ZSTD;
     }
     for (size_t i = 0; i < SUP_COUNT(magics); i++) {
         if (first.n >= magics[i].n && memcmp(first.p, magics[i].bytes, magics[i].n) == 0) {

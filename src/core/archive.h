@@ -15,6 +15,7 @@
 enum sup_archive_kind {
     SUP_ARCHIVE_TEXT, /* JSON documents, or nothing at all */
     SUP_ARCHIVE_GZIP,
+    SUP_ARCHIVE_ZSTD,
     SUP_ARCHIVE_OTHER /* something that supsync cannot read */
 };
 

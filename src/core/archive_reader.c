@@ -1,11 +1,12 @@
 #include "core/archive_reader.h"
 
 #include "core/event_read.h"
+#include "core/unpack.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #define RAW_BYTES ((size_t)64 * 1024)
 
@@ -16,10 +17,8 @@ struct sup_archive_reader {
     sup_archive_read_fn *read;
     void *arg;
     bool is_open;
-    bool gzip;
-    bool inflating; /* within a member */
-    bool eof;       /* of what read gives */
-    z_stream z;
+    bool eof; /* of what read gives */
+    struct sup_unpack *unpack;
     uint64_t bytes;
     size_t raw_at, raw_n;
     uint8_t raw[RAW_BYTES];
@@ -32,11 +31,10 @@ struct sup_archive_reader *sup_archive_reader_new(void)
     if (r == NULL)
         return NULL;
     r->archive = sup_archive_new(SUP_ARCHIVE_DOCUMENT_MAX);
-    /* 16 + 15: gzip only, the largest window. */
-    if (r->archive != NULL && inflateInit2(&r->z, 16 + 15) == Z_OK)
+    r->unpack = sup_unpack_new();
+    if (r->archive != NULL && r->unpack != NULL)
         return r;
-    sup_archive_free(r->archive);
-    free(r);
+    sup_archive_reader_free(r);
     return NULL;
 }
 
@@ -44,7 +42,7 @@ void sup_archive_reader_free(struct sup_archive_reader *r)
 {
     if (r == NULL)
         return;
-    inflateEnd(&r->z);
+    sup_unpack_free(r->unpack);
     sup_archive_free(r->archive);
     free(r);
 }
@@ -76,55 +74,6 @@ static int fill(struct sup_archive_reader *r, size_t want, struct sup_err *err)
     return SUP_OK;
 }
 
-static int take_plain(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *n)
-{
-    size_t have = r->raw_n - r->raw_at;
-
-    *n = have < room ? have : room;
-    if (*n > 0)
-        memcpy(to, r->raw + r->raw_at, *n);
-    r->raw_at += *n;
-    return SUP_OK;
-}
-
-/* A member may be followed by another (RFC 1952 section 2.2): that is how parts of one object are
- * put together. Zeros behind the last one are padding. */
-static bool begin_member(struct sup_archive_reader *r)
-{
-    while (r->raw_at < r->raw_n && r->raw[r->raw_at] == 0)
-        r->raw_at++;
-    if (r->raw_at == r->raw_n)
-        return false;
-    inflateReset(&r->z);
-    r->inflating = true;
-    return true;
-}
-
-static int take_gzip(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *n,
-                     struct sup_err *err)
-{
-    *n = 0;
-    if (!r->inflating && !begin_member(r))
-        return SUP_OK;
-    r->z.next_in = r->raw + r->raw_at;
-    r->z.avail_in = (uInt)(r->raw_n - r->raw_at);
-    r->z.next_out = to;
-    r->z.avail_out = (uInt)room;
-    int rc = inflate(&r->z, Z_NO_FLUSH);
-    r->raw_at = r->raw_n - r->z.avail_in;
-    *n = room - r->z.avail_out;
-    if (rc == Z_STREAM_END)
-        r->inflating = false;
-    else if (rc == Z_MEM_ERROR)
-        return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    else if (rc != Z_OK && rc != Z_BUF_ERROR)
-        return sup_err_set(err, SUP_ECORRUPT, "gzip data is damaged: %s",
-                           r->z.msg != NULL ? r->z.msg : "unknown error");
-    if (*n == 0 && r->inflating && r->eof && r->raw_at == r->raw_n)
-        return sup_err_set(err, SUP_ECORRUPT, "gzip data is cut off");
-    return SUP_OK;
-}
-
 static int take(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *n,
                 struct sup_err *err)
 {
@@ -134,9 +83,11 @@ static int take(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *
     while (rc == SUP_OK && *n == 0) {
         if (r->raw_at == r->raw_n)
             rc = fill(r, 1, err);
-        if (rc != SUP_OK || (r->eof && r->raw_at == r->raw_n && !(r->gzip && r->inflating)))
+        struct sup_slice in = sup_slice_of(r->raw + r->raw_at, r->raw_n - r->raw_at);
+        if (rc != SUP_OK || (r->eof && in.n == 0 && !sup_unpack_is_within(r->unpack)))
             break;
-        rc = r->gzip ? take_gzip(r, to, room, n, err) : take_plain(r, to, room, n);
+        rc = sup_unpack_run(r->unpack, &in, r->eof, to, room, n, err);
+        r->raw_at = r->raw_n - in.n;
     }
     return rc;
 }
@@ -146,10 +97,11 @@ static int take(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *
 static int refuse_kind(const char *name, struct sup_err *err)
 {
     return sup_err_set(err, SUP_EINPUT,
-                       "is %s, which supsync cannot read: give JSON or gzip of JSON", name);
+                       "is %s, which supsync cannot read: give JSON, plain, gzip or Zstandard",
+                       name);
 }
 
-static int sniff(struct sup_archive_reader *r, struct sup_err *err)
+static int sniff(struct sup_archive_reader *r, enum sup_packing *packing, struct sup_err *err)
 {
     const char *name;
     int rc = fill(r, SUP_ARCHIVE_SNIFF_BYTES, err);
@@ -159,13 +111,18 @@ static int sniff(struct sup_archive_reader *r, struct sup_err *err)
     enum sup_archive_kind kind = sup_archive_sniff(sup_slice_of(r->raw, r->raw_n), &name);
     if (kind == SUP_ARCHIVE_OTHER)
         return refuse_kind(name, err);
-    r->gzip = kind == SUP_ARCHIVE_GZIP;
+    *packing = kind == SUP_ARCHIVE_GZIP   ? SUP_PACKING_GZIP
+               : kind == SUP_ARCHIVE_ZSTD ? SUP_PACKING_ZSTD
+                                          : SUP_PACKING_NONE;
+    sup_unpack_begin(r->unpack, *packing);
     return SUP_OK;
 }
 
-/* Inflates the beginning, so that Parquet within gzip is named for what it is. */
-static int sniff_inside(struct sup_archive_reader *r, struct sup_err *err)
+/* Unpacks the beginning, so that Parquet within gzip is named for what it is. */
+static int sniff_inside(struct sup_archive_reader *r, enum sup_packing packing, struct sup_err *err)
 {
+    static const char *const packings[] = {"", "gzip", "Zstandard"};
+    char inside[64];
     size_t room, n = 0, got = 0;
     const char *name;
     uint8_t *to = sup_archive_room(r->archive, &room);
@@ -178,8 +135,10 @@ static int sniff_inside(struct sup_archive_reader *r, struct sup_err *err)
         got += n;
     }
     enum sup_archive_kind kind = sup_archive_sniff(sup_slice_of(to, got), &name);
-    if (rc == SUP_OK && kind != SUP_ARCHIVE_TEXT)
-        rc = refuse_kind(kind == SUP_ARCHIVE_GZIP ? "gzip within gzip" : name, err);
+    if (rc == SUP_OK && kind != SUP_ARCHIVE_TEXT) {
+        snprintf(inside, sizeof(inside), "%s within %s", name, packings[packing]);
+        rc = refuse_kind(kind == SUP_ARCHIVE_OTHER ? name : inside, err);
+    }
     sup_archive_fed(r->archive, got, false);
     return rc;
 }
@@ -187,15 +146,17 @@ static int sniff_inside(struct sup_archive_reader *r, struct sup_err *err)
 int sup_archive_reader_begin(struct sup_archive_reader *r, sup_archive_read_fn *read, void *arg,
                              struct sup_err *err)
 {
+    enum sup_packing packing = SUP_PACKING_NONE;
+
     sup_archive_reset(r->archive);
     r->read = read;
     r->arg = arg;
-    r->gzip = r->inflating = r->eof = false;
+    r->eof = false;
     r->bytes = 0;
     r->raw_at = r->raw_n = 0;
-    int rc = sniff(r, err);
-    if (rc == SUP_OK && r->gzip)
-        rc = sniff_inside(r, err);
+    int rc = sniff(r, &packing, err);
+    if (rc == SUP_OK && packing != SUP_PACKING_NONE)
+        rc = sniff_inside(r, packing, err);
     r->is_open = rc == SUP_OK;
     return rc;
 }

@@ -6,9 +6,9 @@
 
 #include <stdint.h>
 
-/* Archives of events, plain or gzip, document by document, from whatever hands out bytes: in memory
- * that does not grow with them. What an object is, is told by its first bytes: names lie, and
- * whoever fetched it may have inflated it already. No I/O of its own. One thread. */
+/* Archives of events, plain, gzip or Zstandard, document by document, from whatever hands out
+ * bytes: in memory that does not grow with them. What an object is, is told by its first bytes:
+ * names lie, and whoever fetched it may have unpacked it already. No I/O of its own. One thread. */
 struct sup_archive_reader;
 
 /* Longer documents are skipped with SUP_ELIMIT. */
@@ -27,8 +27,8 @@ void sup_archive_reader_free(struct sup_archive_reader *r); /* NULL is fine */
 int sup_archive_reader_begin(struct sup_archive_reader *r, sup_archive_read_fn *read, void *arg,
                              struct sup_err *err);
 
-/* As sup_archive_next, but feeds itself: never SUP_EAGAIN of its own. *offset counts inflated
- * bytes. The errors of read, and SUP_ECORRUPT (gzip is damaged or cut off): what came before has
+/* As sup_archive_next, but feeds itself: never SUP_EAGAIN of its own. *offset counts unpacked
+ * bytes. The errors of read, and those of core/unpack.h (damaged, cut off): what came before has
  * been handed out; the reader is at its end then. */
 int sup_archive_reader_next(struct sup_archive_reader *r, struct sup_slice *document,
                             uint64_t *offset, struct sup_err *err);

@@ -47,7 +47,7 @@ BEGIN {
     third_party("protobuf-c", "^(protobuf-c/.*|.*\\.pb-c\\.h)$", "^src/codec/", 0)
     third_party("libsodium", "^sodium(\\.h|/)", "^src/codec/", 0)
     third_party("xxHash", "^xxh(ash|3)\\.h$", "^src/codec/", 0)
-    third_party("zstd", "^(zstd|zdict|zstd_errors)\\.h$", "^src/codec/", 0)
+    third_party("zstd", "^(zstd|zdict|zstd_errors)\\.h$", "^src/(codec/|core/unpack\\.c$|cli/export_file\\.c$)", 0)
     third_party("simdjson", "^simdjson", "^src/core/[^/]*\\.cc$", 1)
     third_party("RocksDB", "^rocksdb/", "^src/store/", 0)
     third_party("NNG", "^nng/", "^src/mesh/(nng_stream|tls_engine)\\.c$", 0)
@@ -56,7 +56,7 @@ BEGIN {
     third_party("OpenSSL", "^openssl/", "^src/(aws|sim)/", 0)
     third_party("Jansson", "^jansson", "^src/(aws|http|cli|sim)/", 0)
     third_party("libmicrohttpd", "^microhttpd\\.h$", "^src/(http|sim)/", 0)
-    third_party("zlib", "^zlib\\.h$", "^src/(core/archive_reader|cli/gzip_file)\\.c$", 1)
+    third_party("zlib", "^zlib\\.h$", "^src/(core/unpack|cli/export_file)\\.c$", 1)
     third_party("libyaml", "^(yaml|cyaml/cyaml)\\.h$", "^src/agent/", 0)
     third_party("uthash", "^ut(hash|list|array|string)\\.h$", "^src/sim/", 0)
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import re
 import subprocess
 
 import harness
@@ -327,6 +328,12 @@ class Watched(S3TestCase):
 
 
 class Export(harness.TestCase):
+    @staticmethod
+    def columns_of_the_readme():
+        with open(os.path.join(harness.SOURCE, "README.md"), encoding="utf-8") as f:
+            ddl = re.search(r"CREATE EXTERNAL TABLE \w+ \((.*?)\)\nPARTITIONED", f.read(), re.S)
+        return re.findall(r"`?(\w+)`? (string|array<string>)", ddl.group(1))
+
     def test_hours_in_folders_of_days(self):
         node = self.agent(R + "/b", R)
         node.config["ses"] = {"mode": "observe"}
@@ -377,6 +384,26 @@ class Export(harness.TestCase):
         self.assertEqual(part, {"files": 1, "kept": 0, "events": 20})
         name = "dt=2026-01-02/eu-west-1-b-2026-01-02T01.json"
         self.assertEqual(files()[name], gzip.decompress(first[name + ".gz"]))
+        # A file that an export left behind when it was killed is not taken for a whole one, and
+        # hidden from what reads the folder.
+        partial = os.path.join(out, "dt=2026-01-01/.eu-west-1-b-2026-01-01T00.json.zst.partial")
+        with open(partial, "wb") as f:
+            f.write(b"half")
+        self.assertEqual(export("--compress", "zstd"), {"files": 6, "kept": 0, "events": 120})
+        self.assertEqual(export("--compress", "zstd"), {"files": 0, "kept": 6, "events": 0})
+        self.assertFalse(os.path.exists(partial))
+        found = files()
+        for plain in first:
+            data = subprocess.run(["zstd", "-dc"], input=found[plain[:-3] + ".zst"],
+                                  stdout=subprocess.PIPE, check=True).stdout
+            self.assertEqual(data, gzip.decompress(first[plain]))
+        # The README's table has columns that are there, of types that fit; `event` may be anything.
+        types = {"string": str, "array<string>": list}
+        for row in rows:
+            for column, kind in self.columns_of_the_readme():
+                if column != "event":
+                    self.assertIsInstance(row[column], types[kind], column)
+            self.assertEqual(set(row), {c for c, _ in self.columns_of_the_readme()})
         self.assertEqual(node.cli("events", "export").returncode, 2)
         self.assertEqual(node.cli("events", "export", out, "--limit", "3").returncode, 2)
         self.assertEqual(node.cli("events", "export", out, "--compress", "zip").returncode, 2)

@@ -113,6 +113,16 @@ class Explain(harness.TestCase):
         self.assertIn(b"cut off", r.stderr)
         self.assertGreater(len(read), 100)
 
+    def test_zstd(self):
+        lines = b"".join(json.dumps(bounce(f"a{i}@example.com", i)).encode() for i in range(300))
+        packed = subprocess.run(["zstd", "-qc"], input=lines, stdout=subprocess.PIPE,
+                                check=True).stdout
+        r, read = self.explain(packed + packed)  # frames in a row
+        self.assertEqual((r.returncode, len(read)), (0, 600))
+        r, read = self.explain(packed[:-100])
+        self.assertEqual(r.returncode, 3)
+        self.assertIn(b"Zstandard data is cut off", r.stderr)
+
     def test_what_cannot_be_read_is_named(self):
         for data, name in ((b"PAR1\x15\x04\x15", b"Parquet"),
                            (gzip.compress(b"PAR1\x15\x04"), b"Parquet"),

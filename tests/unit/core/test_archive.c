@@ -170,7 +170,8 @@ static void test_sniff(void **state)
         {"\xff\xfe{\x00", 4, SUP_ARCHIVE_OTHER, "UTF-16 text"},
         {"Obj\x01", 4, SUP_ARCHIVE_OTHER, "Avro"},
         {"ORC", 3, SUP_ARCHIVE_OTHER, "ORC"},
-        {"\x28\xb5\x2f\xfd", 4, SUP_ARCHIVE_OTHER, "Zstandard"},
+        {"\x28\xb5\x2f\xfd", 4, SUP_ARCHIVE_ZSTD, "Zstandard"},
+        {"\x5e\x2a\x4d\x18", 4, SUP_ARCHIVE_ZSTD, "Zstandard"},
     };
 
     (void)state;

@@ -123,6 +123,31 @@ static void test_cut_off_gzip(void **state)
     sup_archive_reader_free(r);
 }
 
+/* {"a":1} and {"b":2}, each a frame, made with zstd. */
+static const uint8_t frames[] = {
+    0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x07, 0x39, 0x00, 0x00, 0x7b, 0x22, 0x61, 0x22, 0x3a, 0x31, 0x7d,
+    0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x07, 0x39, 0x00, 0x00, 0x7b, 0x22, 0x62, 0x22, 0x3a, 0x32, 0x7d,
+};
+
+static void test_zstd(void **state)
+{
+    struct sup_archive_reader *r = sup_archive_reader_new();
+    struct sup_buf out;
+
+    (void)state;
+    sup_buf_init(&out, 4096);
+    for (size_t n = 4; n <= sizeof(frames); n++) {
+        struct bytes b = {frames, n, 0, 3, SIZE_MAX};
+        struct sup_err err = {0};
+        bool whole = n % 16 == 0;
+        assert_int_equal(read_all(r, &b, &out, &err), whole ? SUP_ENOTFOUND : SUP_ECORRUPT);
+        if (n == sizeof(frames))
+            assert_string_equal(sup_buf_str(&out), "0:{\"a\":1};7:{\"b\":2};");
+    }
+    sup_buf_fini(&out);
+    sup_archive_reader_free(r);
+}
+
 static void test_kinds_are_named(void **state)
 {
     static const struct {
@@ -178,11 +203,9 @@ static void test_rubbish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces_do_not_matter),
-        cmocka_unit_test(test_trouble_is_passed_on),
-        cmocka_unit_test(test_cut_off_gzip),
-        cmocka_unit_test(test_kinds_are_named),
-        cmocka_unit_test(test_rubbish),
+        cmocka_unit_test(test_pieces_do_not_matter), cmocka_unit_test(test_trouble_is_passed_on),
+        cmocka_unit_test(test_cut_off_gzip),         cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_kinds_are_named),      cmocka_unit_test(test_rubbish),
     };
     return cmocka_run_group_tests(tests, property_setup, NULL);
 }
