@@ -112,7 +112,7 @@ static int explain_zstd(size_t rc, struct sup_err *err)
     case ZSTD_error_memory_allocation:
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     case ZSTD_error_frameParameter_windowTooLarge:
-        return sup_err_set(err, SUP_ELIMIT,
+        return sup_err_set(err, SUP_ECORRUPT,
                            "Zstandard data wants a window of more than %d MiB (--long or --ultra): "
                            "pack it anew",
                            1 << (SUP_UNPACK_WINDOW_LOG - 20));

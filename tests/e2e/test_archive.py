@@ -310,7 +310,7 @@ class Watched(S3TestCase):
         for i in range(5):
             self.block(node, f"t{i}@example.com")
         self.assertIn("s3:ListBucket", node.log())
-        self.assertIn("is read again", node.log())
+        wait_for(lambda: "is read again" in node.log(), "a pass without trouble")
 
     def test_configuration(self):
         path = os.path.join(self.directory, "supsync.yaml")
