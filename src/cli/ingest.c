@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_BYTES      ((size_t)1000 * 1000) /* less than the agent takes: 1 MiB */
-#define RECORD_SEPARATOR 0x1e                  /* RFC 7464: before each document */
-#define WAIT_MS          200 /* before the first repetition of what the agent could not take now */
+/* Less than the agent takes, which is 4 MiB: the more go in one commit, the fewer times the same
+ * counts are written. */
+#define BATCH_BYTES      ((size_t)4000 * 1000)
+#define RECORD_SEPARATOR 0x1e /* RFC 7464: before each document */
+#define WAIT_MS          200  /* before the first repetition of what the agent could not take now */
 #define WAIT_MAX_MS      5000
 #define PATIENCE_MS      60000
 
@@ -46,14 +48,24 @@ static void sleep_ms(long ms)
     nanosleep(&t, NULL);
 }
 
-/* The agent says 503 when its store is behind: that is what waiting is for. */
-static int post(struct sup_ingesting *g, json_t **answer, struct sup_err *err)
+static int refusal(const json_t *answer, long status)
+{
+    if (status == 503)
+        return SUP_EAGAIN;
+    return strcmp(sup_cli_text(answer, "code", ""), sup_code_name(SUP_ELIMIT)) == 0 ? SUP_ELIMIT
+                                                                                    : SUP_EINPUT;
+}
+
+/* Hands n documents over, from first on. The agent says 503 when its store is behind: that is what
+ * waiting is for. SUP_ELIMIT: they are too many for it. */
+static int post(struct sup_ingesting *g, size_t first, size_t n, json_t **answer,
+                struct sup_err *err)
 {
     const struct sup_call call = {.method = "POST",
                                   .target = "/v1/events?outcomes=no",
                                   .type = "application/json-seq",
-                                  .body = (const char *)g->batch.p,
-                                  .body_n = g->batch.n};
+                                  .body = (const char *)g->batch.p + g->at[first],
+                                  .body_n = g->at[first + n] - g->at[first]};
     int64_t deadline = sup_mono_ms() + PATIENCE_MS;
     long wait = WAIT_MS, status = 0;
 
@@ -62,8 +74,7 @@ static int post(struct sup_ingesting *g, json_t **answer, struct sup_err *err)
         if (rc == SUP_OK && status == 200 && json_is_object(*answer))
             return SUP_OK;
         if (rc == SUP_OK)
-            rc = sup_err_set(err, status == 503 ? SUP_EAGAIN : SUP_EINPUT, "%s",
-                             sup_cli_detail(*answer));
+            rc = sup_err_set(err, refusal(*answer, status), "%s", sup_cli_detail(*answer));
         json_decref(*answer);
         *answer = NULL;
         if (rc != SUP_EAGAIN || sup_mono_ms() > deadline)
@@ -73,15 +84,28 @@ static int post(struct sup_ingesting *g, json_t **answer, struct sup_err *err)
     }
 }
 
+/* What follows from a document can be many times its size: what the agent finds too much is handed
+ * over by halves. */
+static int hand_over(struct sup_ingesting *g, size_t first, size_t n, struct sup_err *err)
+{
+    json_t *answer = NULL;
+    int rc = post(g, first, n, &answer, err);
+
+    if (rc == SUP_OK)
+        sup_tally_add(g->tally, g->object.name, answer, g->offsets + first, n);
+    json_decref(answer);
+    if (rc != SUP_ELIMIT || n == 1)
+        return rc;
+    rc = hand_over(g, first, n / 2, err);
+    return rc == SUP_OK ? hand_over(g, first + n / 2, n - n / 2, err) : rc;
+}
+
 static int flush(struct sup_ingesting *g, bool done)
 {
     struct sup_err err = {0};
-    json_t *answer = NULL;
-    int rc = g->n > 0 ? post(g, &answer, &err) : SUP_OK;
 
-    if (rc == SUP_OK && g->n > 0)
-        sup_tally_add(g->tally, g->object.name, answer, g->offsets, g->n);
-    json_decref(answer);
+    g->at[g->n] = g->batch.n;
+    int rc = g->n > 0 ? hand_over(g, 0, g->n, &err) : SUP_OK;
     if (rc == SUP_OK)
         rc = sup_journal_note(g->journal, &g->object, g->next, done, &err);
     if (rc != SUP_OK) {
@@ -102,6 +126,7 @@ static int take_document(struct sup_ingesting *g, struct sup_slice document, uin
     if (g->n == SUP_INGEST_BATCH_DOCUMENTS ||
         (g->n > 0 && g->batch.n + document.n + 1 > BATCH_BYTES))
         rc = flush(g, false);
+    g->at[g->n] = g->batch.n;
     sup_buf_add_byte(&g->batch, RECORD_SEPARATOR);
     sup_buf_add_slice(&g->batch, document);
     g->offsets[g->n++] = offset;

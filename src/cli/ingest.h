@@ -9,7 +9,7 @@
 /* A backfill under way: objects are read document by document and handed to the agent in batches.
  * For the files of the command "ingest"; its own thread. */
 
-#define SUP_INGEST_BATCH_DOCUMENTS 1000
+#define SUP_INGEST_BATCH_DOCUMENTS 4000
 
 struct sup_ingesting {
     struct sup_cli *cli;
@@ -19,6 +19,7 @@ struct sup_ingesting {
     struct sup_journal_object object;
     struct sup_buf batch;
     uint64_t offsets[SUP_INGEST_BATCH_DOCUMENTS]; /* of its documents, in the object */
+    size_t at[SUP_INGEST_BATCH_DOCUMENTS + 1];    /* where they begin in the batch; its end */
     size_t n;
     uint64_t next; /* offset behind the last document of the batch */
     bool no_agent; /* nothing more can be done */

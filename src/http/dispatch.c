@@ -53,6 +53,8 @@ void sup_httpd_on_completed(void *cls, struct MHD_Connection *c, void **con_cls,
         return;
     if (req->stream != NULL)
         sup_reply_stream_drop(req->stream);
+    if (req->large)
+        atomic_fetch_sub(&side->server->large, 1);
     sup_httpd_req_free(req);
     *con_cls = NULL;
     atomic_fetch_sub(&side->server->inside, 1);
@@ -155,16 +157,47 @@ static enum MHD_Result start_slow(struct sup_httpd_req *req)
 
 /* --- the way --- */
 
-static bool body_is_too_long(struct MHD_Connection *c)
+/* Announced by Content-Length; 0 when nothing is. */
+static unsigned long long announced(struct MHD_Connection *c)
 {
     const char *s = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return s != NULL && strtoull(s, NULL, 10) > SUP_HTTPD_BODY_MAX;
+    return s != NULL ? strtoull(s, NULL, 10) : 0;
 }
 
 static void too_long(struct sup_httpd_req *req)
 {
-    sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, SUP_ELIMIT, "a body has at most %d bytes",
-                      SUP_HTTPD_BODY_MAX);
+    bool large = req->route->large;
+    sup_httpd_problem(req, MHD_HTTP_CONTENT_TOO_LARGE, SUP_ELIMIT, "a body has at most %d bytes%s",
+                      large ? SUP_HTTPD_LARGE_MAX : SUP_HTTPD_BODY_MAX,
+                      large ? ", and a chunked one fewer: send Content-Length" : "");
+}
+
+/* Makes room for a large body, if the route takes them and few others are on their way. */
+static bool accept_large(struct sup_httpd_req *req, unsigned long long n)
+{
+    struct sup_httpd *h = req->server;
+    if (!req->route->large || n > SUP_HTTPD_LARGE_MAX) {
+        too_long(req);
+        return false;
+    }
+    req->large = true;
+    if (atomic_fetch_add(&h->large, 1) >= SUP_HTTPD_LARGE) {
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_EAGAIN,
+                          "too many large bodies at once: try again");
+        req->retry_after_s = 1;
+        return false;
+    }
+    sup_buf_init(&req->body, SUP_HTTPD_LARGE_MAX);
+    return true;
+}
+
+static bool accept_body(struct sup_httpd_req *req)
+{
+    unsigned long long n = announced(req->connection);
+    if (n > SUP_HTTPD_BODY_MAX && !accept_large(req, n))
+        return false;
+    (void)sup_buf_reserve(&req->body, (size_t)n); /* instead of growing piece by piece */
+    return true;
 }
 
 /* Everything that can be refused before the body is read. */
@@ -186,10 +219,7 @@ static bool accept_request(struct sup_httpd_req *req, const char *method)
         if (!ok)
             return false;
     }
-    if (!body_is_too_long(req->connection))
-        return true;
-    too_long(req);
-    return false;
+    return accept_body(req);
 }
 
 static enum MHD_Result take_body(struct sup_httpd_req *req, const char *upload, size_t *n)

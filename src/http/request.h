@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define SUP_HTTPD_BODY_MAX   (1024 * 1024)
+#define SUP_HTTPD_LARGE_MAX  (4 * 1024 * 1024) /* where a route takes large bodies */
 #define SUP_HTTPD_REPLY_MAX  (64 * 1024 * 1024)
 #define SUP_HTTPD_PARAMS_MAX 16
 
@@ -37,6 +38,7 @@ struct sup_httpd_req {
     struct sup_httpd_param params[SUP_HTTPD_PARAMS_MAX];
     size_t n_params;
     struct sup_buf body;
+    bool large;        /* larger than usual, and counted as such */
     size_t discarded;  /* bytes of body past the maximum */
     const char *token; /* name behind the bearer token; "" without one */
     char token_name[64];

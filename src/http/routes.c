@@ -17,7 +17,7 @@ static const struct sup_route routes[] = {
     {"GET", "/v1/coverage", sup_route_coverage, .slow = true},
     {"GET", "/v1/fuse", sup_route_fuse, .prefix = false},
     {"POST", "/v1/fuse", sup_route_fuse_decide, .slow = true},
-    {"POST", "/v1/events", sup_route_events, .slow = true},
+    {"POST", "/v1/events", sup_route_events, .slow = true, .large = true},
     {"GET", "/v1/events", sup_route_event_log, .slow = true},
     {"GET", "/v1/rates", sup_route_rates, .slow = true},
     {"GET", "/v1/soft", sup_route_soft, .slow = true},

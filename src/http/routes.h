@@ -12,6 +12,7 @@ struct sup_route {
     bool open;   /* needs no token */
     bool early;  /* copes without a service; others answer 503 until there is one */
     bool slow;   /* reads much of the store: gets a thread of its own */
+    bool large;  /* takes bodies of up to SUP_HTTPD_LARGE_MAX when Content-Length announces them */
 };
 
 /* Finds the route for req->path and decodes req->rest. NULL after having answered 404, 405 or 400.

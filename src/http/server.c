@@ -14,8 +14,11 @@
 #define CONNECTIONS_MAX  1024
 #define PER_ADDRESS_MAX  256
 #define CONNECTION_BYTES (32 * 1024) /* request line and headers must fit */
-#define FINISH_MS        3000        /* for running requests, at stop */
-#define PEM_MAX          (1024 * 1024)
+/* On the Unix socket, where backfills come in: half of it is what one read takes. Memory that no
+ * request needed is never touched. */
+#define LOCAL_BYTES (256 * 1024)
+#define FINISH_MS   3000 /* for running requests, at stop */
+#define PEM_MAX     (1024 * 1024)
 
 bool sup_httpd_is_stopping(struct sup_httpd *h)
 {
@@ -112,11 +115,12 @@ static int open_side(struct sup_httpd *h, struct sup_httpd_side *side, int fd, b
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_THREAD_POOL_SIZE, pool_size(),
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         tcp ? (unsigned)PER_ADDRESS_MAX : 0U, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SUP_HTTPD_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, sup_httpd_on_target, side,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        sup_httpd_on_completed, side, MHD_OPTION_NOTIFY_CONNECTION, sup_httpd_on_connection, side,
-        MHD_OPTION_ARRAY, tls ? tls_options : no_options, MHD_OPTION_END);
+        (unsigned)SUP_HTTPD_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(tcp ? CONNECTION_BYTES : LOCAL_BYTES), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, sup_httpd_on_target, side, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, sup_httpd_on_completed, side,
+        MHD_OPTION_NOTIFY_CONNECTION, sup_httpd_on_connection, side, MHD_OPTION_ARRAY,
+        tls ? tls_options : no_options, MHD_OPTION_END);
     if (side->daemon != NULL)
         return SUP_OK;
     close(fd);

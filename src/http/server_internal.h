@@ -14,6 +14,7 @@
 
 #define SUP_HTTPD_REQUEST_MS 30000 /* for a request to arrive in full */
 #define SUP_HTTPD_IDLE_S     60    /* silence on a connection */
+#define SUP_HTTPD_LARGE      8     /* requests with large bodies at once: bounds their memory */
 
 /* One door: the Unix socket or TCP. */
 struct sup_httpd_side {
@@ -38,6 +39,7 @@ struct sup_httpd {
     pthread_cond_t changed;
     unsigned jobs;      /* under mutex */
     atomic_uint inside; /* requests begun and not completed */
+    atomic_uint large;  /* of them, those with large bodies */
     atomic_bool stopping;
 };
 

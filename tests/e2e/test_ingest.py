@@ -435,11 +435,11 @@ class Backfill(harness.TestCase):
 
     def test_resume(self):
         journal = os.path.join(self.directory, "journal")
-        texts = [json.dumps(bounce(f"r{i}@example.com", i)).encode() for i in range(2500)]
+        texts = [json.dumps(bounce(f"r{i}@example.com", i)).encode() for i in range(5500)]
         self.write("a.gz", gzip.compress(b"".join(texts)))
         self.write("b", b"\n".join(texts[:5]))
         first = self.ingest("--resume", journal, self.archive)
-        self.assertEqual((first["documents"], first["objects_done_before"]), (2505, 0))
+        self.assertEqual((first["documents"], first["objects_done_before"]), (5505, 0))
         second = self.ingest("--resume", journal, self.archive)
         self.assertEqual((second["documents"], second["objects_done_before"]), (0, 2))
         # As if the first run had been killed: only what it noted by then counts, and the last line
@@ -450,13 +450,31 @@ class Backfill(harness.TestCase):
             f.write(lines[0] + b"\n" + lines[1][:20])
         noted = json.loads(lines[0])
         self.assertFalse(noted["done"])
-        self.assertEqual(noted["offset"], len(b"".join(texts[:1000])))
+        self.assertEqual(noted["offset"], len(b"".join(texts[:4000])))
         third = self.ingest("--resume", journal, self.archive)
         self.assertEqual((third["documents"], third["duplicates"]), (1505, 1505))
         # An object that changed begins anew.
         self.write("b", b"\n".join(texts[:6]))
         fourth = self.ingest("--resume", journal, self.archive)
         self.assertEqual((fourth["documents"], fourth["objects_done_before"]), (6, 1))
+
+    def test_more_follows_than_the_agent_takes_at_once(self):
+        """Each recipient is an entry with the event's long id: the command hands over less."""
+        events = []
+        for i in range(10):
+            event = bounce("", i)
+            to = [f"r{i}-{k}@example.com" for k in range(500)]
+            event["mail"]["destination"] = to
+            event["bounce"].update(feedbackId="long-id-" * 500 + str(i),
+                                   bouncedRecipients=[{"emailAddress": a} for a in to])
+            events.append(event)
+        path = self.write("a", text := b"".join(json.dumps(e).encode() for e in events))
+        answer = self.node.request("POST", "/v1/events", text)
+        self.assertEqual((answer.status, answer.json()["code"]), (400, "past-limit"), answer.json())
+        result = self.ingest(path)
+        self.assertEqual((result["documents"], result["suppressed"], result["duplicates"]),
+                         (10, 5000, 0))
+        self.assertEqual(result["events"], {"Bounce": 10})
 
     def test_no_agent_and_usage(self):
         path = self.write("a", json.dumps(bounce("a@example.com")).encode())
