@@ -1,5 +1,6 @@
 #include "service/housekeeper.h"
 #include "service/apply_txn.h"
+#include "service/memory_use.h"
 #include "service/sketch_keeper.h"
 
 #include "base/clock.h"
@@ -133,6 +134,7 @@ static void *housekeeper_main(void *arg)
 
     while (!sup_stop_wait_ms(&h->stop, LOOK_EVERY_MS)) {
         int64_t now = sup_wall_ms();
+        sup_memory_use_measure(h->store);
         if (front_due(h, SUP_CF_QUARANTINE, sup_hlc_from_ms(now)))
             run_batches(h, "mutations leave quarantine", release_run);
         if (front_due(h, SUP_CF_EXPIRY, now < 0 ? 0 : (uint64_t)now))

@@ -146,6 +146,12 @@ static uint64_t memory_disk_bytes(struct sup_store *s)
     return n;
 }
 
+/* All of it is what RocksDB would have in memtables. */
+static void memory_memory(struct sup_store *s, struct sup_store_memory *out)
+{
+    out->memtables = memory_disk_bytes(s);
+}
+
 static int memory_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err)
 {
     (void)s;
@@ -360,6 +366,7 @@ static const struct sup_store_ops memory_ops = {
     .scan = memory_iter,
     .estimate_keys = memory_estimate_keys,
     .disk_bytes = memory_disk_bytes,
+    .memory = memory_memory,
     .checkpoint = memory_checkpoint,
     .health = memory_health,
     .begin = memory_begin,

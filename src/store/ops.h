@@ -25,6 +25,7 @@ struct sup_store_ops {
 
     uint64_t (*estimate_keys)(struct sup_store *s, enum sup_cf cf);
     uint64_t (*disk_bytes)(struct sup_store *s);
+    void (*memory)(struct sup_store *s, struct sup_store_memory *out);
     int (*checkpoint)(struct sup_store *s, const char *dir, struct sup_err *err);
 
     int (*health)(struct sup_store *s, struct sup_err *err);

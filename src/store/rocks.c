@@ -107,6 +107,22 @@ static uint64_t rocks_disk_bytes(struct sup_store *s)
     return dir_bytes(rocks_of(s)->dir, "", true);
 }
 
+static void rocks_memory(struct sup_store *s, struct sup_store_memory *out)
+{
+    struct rocks *r = rocks_of(s);
+
+    for (size_t i = 0; i < N_HANDLES; i++) {
+        uint64_t n = 0;
+        if (rocksdb_property_int_cf(r->db, r->cfs[i], "rocksdb.size-all-mem-tables", &n) == 0)
+            out->memtables += n;
+        n = 0;
+        if (rocksdb_property_int_cf(r->db, r->cfs[i], "rocksdb.estimate-table-readers-mem", &n) ==
+            0)
+            out->readers += n;
+    }
+    out->cache = rocksdb_cache_get_usage(r->cache);
+}
+
 static int rocks_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err)
 {
     if (access(dir, F_OK) == 0)
@@ -173,6 +189,7 @@ static const struct sup_store_ops rocks_ops = {
     .scan = rocks_scan,
     .estimate_keys = rocks_estimate_keys,
     .disk_bytes = rocks_disk_bytes,
+    .memory = rocks_memory,
     .checkpoint = rocks_checkpoint,
     .health = rocks_health,
     .begin = rocks_begin,

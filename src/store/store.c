@@ -68,6 +68,12 @@ uint64_t sup_store_disk_bytes(struct sup_store *s)
     return s->ops->disk_bytes(s);
 }
 
+void sup_store_memory(struct sup_store *s, struct sup_store_memory *out)
+{
+    *out = (struct sup_store_memory){0};
+    s->ops->memory(s, out);
+}
+
 int sup_store_checkpoint(struct sup_store *s, const char *dir, struct sup_err *err)
 {
     return s->ops->checkpoint(s, dir, err);

@@ -102,6 +102,15 @@ void sup_iter_free(struct sup_iter *it);
 uint64_t sup_store_estimate_keys(struct sup_store *s, enum sup_cf cf);
 uint64_t sup_store_disk_bytes(struct sup_store *s);
 
+/* What the store keeps in memory, in bytes: it grows with what is written and read, up to the
+ * limits of store/rocks_options.c. */
+struct sup_store_memory {
+    uint64_t memtables; /* what was written and is in no table file yet, or is still being read */
+    uint64_t cache;     /* blocks that were read */
+    uint64_t readers;   /* of table files, beside the cache */
+};
+void sup_store_memory(struct sup_store *s, struct sup_store_memory *out); /* any thread */
+
 /* Writes a consistent copy, a store of its own, to dir, which must not exist (its parent must).
  * Files are hard links where the file system allows, so it takes seconds. Any thread. SUP_EEXIST;
  * SUP_EIO; SUP_EINPUT for a store in memory. */

@@ -432,9 +432,14 @@ static void test_second_transaction_is_refused(void **state)
 static void test_counts(void **state)
 {
     struct sup_store *s = store_of(state);
+    struct sup_store_memory before;
+    struct sup_store_memory after;
 
     assert_int_equal(sup_store_estimate_keys(s, SUP_CF_RECORDS), 0);
+    sup_store_memory(s, &before);
     put_letters(s, SUP_CF_RECORDS, "abcdefgh");
+    sup_store_memory(s, &after);
+    assert_true(after.memtables > before.memtables);
     assert_int_equal(sup_store_estimate_keys(s, SUP_CF_RECORDS), 8);
     assert_true(sup_store_disk_bytes(s) > 8);
     assert_int_equal(sup_store_health(s, NULL), SUP_OK);
