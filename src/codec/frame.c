@@ -19,6 +19,7 @@ const char *sup_frame_type_name(unsigned type)
         [SUP_FRAME_ACK] = "ACK",
         [SUP_FRAME_SUMMARY_ASK] = "SUMMARY_ASK",
         [SUP_FRAME_SUMMARY] = "SUMMARY",
+        [SUP_FRAME_TRIMMED] = "TRIMMED",
         [SUP_FRAME_REPAIR_ASK] = "REPAIR_ASK",
         [SUP_FRAME_REPAIR_SYMBOLS] = "REPAIR_SYMBOLS",
         [SUP_FRAME_REPAIR_SUMS] = "REPAIR_SUMS",
@@ -33,7 +34,8 @@ const char *sup_frame_type_name(unsigned type)
 
 uint16_t sup_frame_type_flags(unsigned type)
 {
-    bool later = type == SUP_FRAME_SUMMARY_ASK || type == SUP_FRAME_SUMMARY;
+    bool later =
+        type == SUP_FRAME_SUMMARY_ASK || type == SUP_FRAME_SUMMARY || type == SUP_FRAME_TRIMMED;
 
     return later ? SUP_FRAME_SKIPPABLE : 0;
 }

@@ -209,6 +209,15 @@ static int encode_pull(const struct sup_mesh_msg *msg, struct sup_pb_arena *a, s
     return pack(msg->type == SUP_FRAME_ACK ? &ack.base : &pull.base, out, err);
 }
 
+static int encode_trimmed(const struct sup_trimmed *t, struct sup_pb_arena *a, struct sup_buf *out,
+                          struct sup_err *err)
+{
+    Supsync__Mesh__Trimmed pb = SUPSYNC__MESH__TRIMMED__INIT;
+    int rc = sup_mesh_put_vv(a, &t->floor, &pb.n_floor, &pb.floor, err);
+
+    return rc == SUP_OK ? pack(&pb.base, out, err) : rc;
+}
+
 static int encode_mutations(const struct sup_mutations *ms, struct sup_pb_arena *a,
                             struct sup_buf *out, struct sup_err *err)
 {
@@ -253,6 +262,8 @@ int sup_mesh_msg_encode(const struct sup_mesh_msg *msg, struct sup_mesh_mem *m, 
         return encode_pull(msg, &m->arena, out, err);
     case SUP_FRAME_MUTATIONS:
         return encode_mutations(&msg->u.mutations, &m->arena, out, err);
+    case SUP_FRAME_TRIMMED:
+        return encode_trimmed(&msg->u.trimmed, &m->arena, out, err);
     case SUP_FRAME_SUMMARY_ASK:
     case SUP_FRAME_SUMMARY:
         return sup_mesh_summary_encode(msg->type, &msg->u.summary, out, err);
@@ -429,6 +440,10 @@ static int decode_into(ProtobufCMessage *pb, struct sup_pb_arena *a, struct sup_
     }
     case SUP_FRAME_MUTATIONS:
         return decode_mutations((Supsync__Mesh__Mutations *)pb, a, &out->u.mutations, err);
+    case SUP_FRAME_TRIMMED: {
+        const Supsync__Mesh__Trimmed *t = (Supsync__Mesh__Trimmed *)pb;
+        return sup_mesh_get_vv(t->n_floor, t->floor, &out->u.trimmed.floor, err);
+    }
     case SUP_FRAME_SUMMARY_ASK:
     case SUP_FRAME_SUMMARY:
         sup_mesh_summary_decode(out->type, pb, &out->u.summary);
@@ -464,6 +479,8 @@ static const ProtobufCMessageDescriptor *descriptor(unsigned type)
         return &supsync__mesh__ack__descriptor;
     case SUP_FRAME_MUTATIONS:
         return &supsync__mesh__mutations__descriptor;
+    case SUP_FRAME_TRIMMED:
+        return &supsync__mesh__trimmed__descriptor;
     case SUP_FRAME_SUMMARY_ASK:
         return &supsync__mesh__summary_ask__descriptor;
     case SUP_FRAME_SUMMARY:

@@ -53,6 +53,10 @@ struct sup_pull { /* PULL and ACK */
     uint64_t credit;
 };
 
+struct sup_trimmed {
+    struct sup_vv floor; /* up to where the sender's log was trimmed */
+};
+
 struct sup_mutations {
     const struct sup_mutation *m; /* decoded: lives in the sup_mesh_mem */
     size_t n;
@@ -68,6 +72,7 @@ struct sup_mesh_msg {
         struct sup_heartbeat heartbeat;
         struct sup_pull pull; /* PULL, ACK */
         struct sup_mutations mutations;
+        struct sup_trimmed trimmed;
         struct sup_summary summary;       /* SUMMARY_ASK (its id only) and SUMMARY */
         struct sup_repair_msg repair;     /* REPAIR_… */
         struct sup_snapshot_msg snapshot; /* SNAPSHOT_… */

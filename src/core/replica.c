@@ -196,6 +196,8 @@ struct sup_replica_actions *sup_replica_step(struct sup_replica *r, int64_t now_
     case SUP_EV_DIAL_LOST:
     case SUP_EV_MUTATIONS:
     case SUP_EV_APPLIED:
+    case SUP_EV_TRIMMED:
+    case SUP_EV_REPAIRING:
     case SUP_EV_REPAIRED:
         sup_replica_pull_event(&c);
         break;

@@ -22,6 +22,10 @@
 /* The same, while nothing at all of an incarnation has come: its log may begin behind what we need.
  */
 #define SUP_REPLICA_REACH_MS 8000
+/* What a peer's log does not reach back to, another one's may: that one gets so long. */
+#define SUP_REPLICA_OTHER_MS 5000
+/* Before a peer that still says so after a repair is repaired from again. */
+#define SUP_REPLICA_AGAIN_MS 10000
 /* What other nodes decided is passed on when it is so old, and at most twice that, and the peer
  * still lacks it: as a rule it has it from its origin by then, and a mesh in which everybody passes
  * everything on at once would carry each mutation as often as there are pairs. */

@@ -14,13 +14,17 @@ struct sup_replica_pull {
     uint64_t unacknowledged; /* bytes received and not yet durable */
     size_t jobs;             /* SUBMITs of this session that have not come back */
     bool repairing;
-    bool held; /* no PULL was sent yet: the node is joining */
+    int64_t repair_ms; /* since when */
+    bool held;         /* no PULL was sent yet: the node is joining */
     /* The oldest thing that the peer has and we lack: does it come? */
     uint64_t watched;
-    uint64_t watched_seq; /* what we had of it */
-    int64_t watched_ms;   /* since when */
-    unsigned attempt;     /* failed dials in a row */
-    uint64_t stalls;      /* in a row, over sessions; decides between redialling and repair */
+    uint64_t watched_seq;   /* what we had of it */
+    int64_t watched_ms;     /* since when */
+    struct sup_vv trimmed;  /* where the peer's log begins, if it said so */
+    int64_t trimmed_ms;     /* since when we know that we lack some of that */
+    int64_t next_repair_ms; /* not before, because of that */
+    unsigned attempt;       /* failed dials in a row */
+    uint64_t stalls;        /* in a row, over sessions; decides between redialling and repair */
 };
 
 /* The side that accepted and serves. */
@@ -35,6 +39,7 @@ struct sup_replica_serve {
     int64_t credit;
     size_t next; /* where in the version vector the next message begins: each origin has its turn */
     bool behind; /* said once a session */
+    bool told;   /* that the log does not reach back to its last PULL */
 };
 
 struct sup_replica_peer {

@@ -9,6 +9,11 @@
 #define STABLE_MS        250
 #define ATTEMPTS_COUNTED 16 /* the cap is reached long before */
 
+/* Before a repair that failed, or that the peer was too busy for, is tried again. */
+#define REFUSED_MS 2000
+/* A repair has so long before one with another peer may begin beside it. */
+#define ALONE_MS 60000
+
 static void close_dialed(struct sup_replica *r, size_t peer, unsigned refusal, const char *text)
 {
     struct sup_replica_action *a = sup_replica_act(r, peer, SUP_ACT_CLOSE_DIALED);
@@ -53,6 +58,8 @@ static void dialed(const struct sup_replica_ctx *c)
     u->unacknowledged = 0;
     u->jobs = 0;
     u->repairing = false;
+    sup_vv_init(&u->trimmed);
+    u->next_repair_ms = c->now;
     sup_vv_copy(&u->expect, &c->self->vv);
     sup_vv_copy(&c->peer->has, c->e->vv);
     watch(c->peer, c->self, c->now);
@@ -86,6 +93,85 @@ static void dial_lost(const struct sup_replica_ctx *c)
     if (u->attempt < ATTEMPTS_COUNTED)
         u->attempt++;
 }
+
+/* --- what was trimmed --- */
+
+/* Does the other's log reach back to what we lack of it? */
+static bool may_serve(const struct sup_replica_peer *other, const struct sup_vv *trimmed,
+                      const struct sup_vv *mine)
+{
+    if (!other->pull.up || other->pull.held)
+        return false;
+    for (size_t i = 0; i < trimmed->n; i++) {
+        uint64_t have = sup_vv_get(mine, trimmed->e[i].incarnation);
+        if (trimmed->e[i].seq <= have)
+            continue;
+        if (sup_vv_get(&other->has, trimmed->e[i].incarnation) < trimmed->e[i].seq ||
+            sup_vv_get(&other->pull.trimmed, trimmed->e[i].incarnation) > have)
+            return false;
+    }
+    return true;
+}
+
+static bool another_may_serve(const struct sup_replica_ctx *c, size_t peer)
+{
+    const struct sup_replica *r = c->r;
+
+    for (size_t i = 0; i < r->opts.n_peers; i++) {
+        if (i != peer && may_serve(&r->peers[i], &r->peers[peer].pull.trimmed, &c->self->vv))
+            return true;
+    }
+    return false;
+}
+
+/* One at a time: what the first repair brings the second need not. But nobody is waited for
+ * without end. */
+static bool any_repairs(const struct sup_replica *r, int64_t now)
+{
+    for (size_t i = 0; i < r->opts.n_peers; i++) {
+        const struct sup_replica_pull *u = &r->peers[i].pull;
+        if (u->up && u->repairing && now - u->repair_ms < ALONE_MS)
+            return true;
+    }
+    return false;
+}
+
+static void repair(struct sup_replica *r, size_t peer, int64_t now)
+{
+    r->peers[peer].pull.repairing = true;
+    r->peers[peer].pull.repair_ms = r->peers[peer].pull.watched_ms = now;
+    sup_replica_act(r, peer, SUP_ACT_REPAIR)->session = r->peers[peer].pull.session;
+}
+
+/* A peer's log begins behind what we need: true when a repair with it was begun for that. */
+static bool look_at_trimmed(const struct sup_replica_ctx *c, size_t peer)
+{
+    struct sup_replica_pull *u = &c->r->peers[peer].pull;
+
+    if (!u->up || u->held || u->repairing || sup_vv_covers(&c->self->vv, &u->trimmed))
+        return false;
+    if (any_repairs(c->r, c->now)) {
+        u->watched_ms = c->now; /* this one need not send anything meanwhile */
+        return false;
+    }
+    if (c->now < u->next_repair_ms ||
+        (c->now - u->trimmed_ms < SUP_REPLICA_OTHER_MS && another_may_serve(c, peer)))
+        return false;
+    repair(c->r, peer, c->now);
+    return true;
+}
+
+static void trimmed(const struct sup_replica_ctx *c)
+{
+    struct sup_replica_pull *u = &c->peer->pull;
+
+    if (sup_vv_covers(&c->self->vv, &u->trimmed))
+        u->trimmed_ms = c->now;
+    sup_vv_copy(&u->trimmed, c->e->vv);
+    (void)look_at_trimmed(c, c->e->peer);
+}
+
+/* --- mutations --- */
 
 /* Every mutation continues its incarnation, or repeats what came before. */
 static bool in_sequence(struct sup_replica_peer *p, const struct sup_mutation *m, size_t n)
@@ -158,6 +244,7 @@ static void repaired(const struct sup_replica_ctx *c)
         return;
     u->repairing = false;
     u->watched_ms = c->now;
+    u->next_repair_ms = c->now + (c->e->code == SUP_OK ? SUP_REPLICA_AGAIN_MS : REFUSED_MS);
     if (c->e->code != SUP_OK)
         return;
     /* The server's log reaches what we have now: it may go on from there. */
@@ -199,6 +286,14 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
     case SUP_EV_APPLIED:
         applied(c);
         break;
+    case SUP_EV_TRIMMED:
+        if (present)
+            trimmed(c);
+        break;
+    case SUP_EV_REPAIRING:
+        if (present)
+            c->peer->pull.watched_ms = c->now;
+        break;
     case SUP_EV_REPAIRED:
         repaired(c);
         break;
@@ -213,7 +308,6 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
 static void stalled(struct sup_replica *r, size_t peer, int64_t now)
 {
     struct sup_replica_peer *p = &r->peers[peer];
-    struct sup_replica_action *a;
 
     p->stalls++;
     p->pull.stalls++;
@@ -222,9 +316,7 @@ static void stalled(struct sup_replica *r, size_t peer, int64_t now)
         close_dialed(r, peer, SUP_REFUSED_OTHER, "stalled: sends nothing of what it has");
         return;
     }
-    p->pull.repairing = true;
-    a = sup_replica_act(r, peer, SUP_ACT_REPAIR);
-    a->session = p->pull.session;
+    repair(r, peer, now);
 }
 
 void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
@@ -234,7 +326,7 @@ void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
     int64_t limit;
     bool moved;
 
-    if (!u->up || u->held)
+    if (!u->up || u->held || look_at_trimmed(c, peer))
         return;
     limit = u->watched_seq == 0 && !u->repairing ? SUP_REPLICA_REACH_MS : SUP_REPLICA_STALL_MS;
     moved = u->watched != 0 && sup_vv_get(&c->self->vv, u->watched) > u->watched_seq;

@@ -53,6 +53,15 @@ static uint64_t capped(const struct sup_replica_ctx *c, uint64_t most)
     return c->e->cost < most ? c->e->cost : most;
 }
 
+/* Once a PULL. */
+static void tell_trimmed(const struct sup_replica_ctx *c)
+{
+    if (c->peer->serve.told)
+        return;
+    c->peer->serve.told = true;
+    sup_replica_act(c->r, c->e->peer, SUP_ACT_TRIMMED)->session = c->peer->serve.session;
+}
+
 static void pull(const struct sup_replica_ctx *c)
 {
     struct sup_replica_serve *v = &c->peer->serve;
@@ -62,13 +71,15 @@ static void pull(const struct sup_replica_ctx *c)
     v->credit = (int64_t)capped(c, c->r->opts.credit);
     v->generation++;
     v->pulled = true;
-    v->behind = false;
+    v->behind = v->told = false;
     if (sup_vv_get(c->e->vv, c->self->incarnation) <=
         sup_vv_get(&c->self->vv, c->self->incarnation)) {
         c->peer->pulled_confirmed = true;
         sup_replica_try_settle(c);
     }
     c->peer->needs_repair = !has_floor(&c->peer->has, c->self);
+    if (c->peer->needs_repair)
+        tell_trimmed(c);
 }
 
 static void refuse(const struct sup_replica_ctx *c)
@@ -102,6 +113,7 @@ static void ack(const struct sup_replica_ctx *c)
 static void behind(const struct sup_replica_ctx *c)
 {
     c->peer->needs_repair = true;
+    tell_trimmed(c);
     if (c->peer->serve.behind)
         return;
     c->peer->serve.behind = true;

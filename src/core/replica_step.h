@@ -26,6 +26,8 @@ enum sup_replica_event_type {
     SUP_EV_MUTATIONS,   /* on the dialled session; m, n, cost */
     SUP_EV_APPLIED,     /* the commit of an earlier SUBMIT is durable, or failed; cost, code, n =
                            how many were quarantined */
+    SUP_EV_TRIMMED,     /* on the dialled session: its log begins behind vv */
+    SUP_EV_REPAIRING,   /* a repair with the peer goes on: it sent some of it */
     SUP_EV_REPAIRED,    /* a repair with the peer ended; code */
     SUP_EV_ACCEPTED,    /* an accepted session stands, in place of any older one; vv */
     SUP_EV_ACCEPT_LOST, /* it ended */
@@ -64,6 +66,7 @@ enum sup_replica_action_type {
     SUP_ACT_DIAL,           /* in amount milliseconds */
     SUP_ACT_FILL,           /* read the ranges from the log, about amount bytes; then FILLED */
     SUP_ACT_TRANSMIT,       /* send what was filled */
+    SUP_ACT_TRIMMED,        /* on the accepted session: tell the peer self's floor */
     SUP_ACT_REPAIR,         /* start a repair with the peer; then REPAIRED */
     SUP_ACT_SETTLE,         /* amount is the incarnation: nobody has more of it */
     SUP_ACT_REVOKE,         /* likewise: somebody has */

@@ -288,6 +288,7 @@ static int dispatch(struct sup_session *s, const struct sup_frame *frame, struct
     case SUP_FRAME_ACK:
     case SUP_FRAME_SUMMARY_ASK:
     case SUP_FRAME_SUMMARY:
+    case SUP_FRAME_TRIMMED:
     case SUP_FRAME_REPAIR_ASK:
     case SUP_FRAME_REPAIR_SYMBOLS:
     case SUP_FRAME_REPAIR_SUMS:

@@ -83,6 +83,9 @@ static void carry_out(struct sup_replicator *r, const struct sup_replica_action 
     case SUP_ACT_TRANSMIT:
         out->transmit = true;
         break;
+    case SUP_ACT_TRIMMED:
+        out->trimmed = true;
+        break;
     case SUP_ACT_REPAIR:
         want_repair(r, a);
         break;

@@ -39,7 +39,7 @@ struct sup_replicator {
 /* What of a step's actions is the caller's: it is the one who can block, or who has what the event
  * brought. The rest was carried out. */
 struct sup_replica_orders {
-    bool pull, submit, fill, transmit, close, starved;
+    bool pull, submit, fill, transmit, close, starved, trimmed;
     int64_t dial_ms; /* negative: none */
     uint64_t credit; /* of pull */
     uint64_t max_bytes;

@@ -217,13 +217,12 @@ bool sup_peer_leaves(struct sup_peer *p)
     return p->retired || sup_stop_is_set(&p->r->stop);
 }
 
-static void tell_repaired(struct sup_peer *p, int code)
+/* Tells the core of something on the present session. */
+static void tell(struct sup_peer *p, struct sup_replica_event e, struct sup_replica_orders *orders)
 {
-    struct sup_replica_event e = {
-        .type = SUP_EV_REPAIRED, .peer = p->index, .session = p->session_id, .code = code};
-    struct sup_replica_orders orders;
-
-    sup_replicator_step(p->r, &e, &orders);
+    e.peer = p->index;
+    e.session = p->session_id;
+    sup_replicator_step(p->r, &e, orders);
 }
 
 /* True: there is more to do at once. */
@@ -233,6 +232,7 @@ static bool repair(struct sup_peer *p, const struct sup_session_stats *stats)
     bool ended = false;
     bool more;
     int code = SUP_OK;
+    struct sup_replica_orders orders;
 
     pthread_mutex_lock(&p->mutex);
     wanted = p->repair_wanted;
@@ -243,7 +243,7 @@ static bool repair(struct sup_peer *p, const struct sup_session_stats *stats)
     sup_peer_repair_hold(&p->repair, !sup_replicator_pulls(p->r));
     more = sup_peer_repair_step(&p->repair, stats, &ended, &code);
     if (ended)
-        tell_repaired(p, code);
+        tell(p, (struct sup_replica_event){.type = SUP_EV_REPAIRED, .code = code}, &orders);
     if (ended && p->r->joiner)
         sup_joiner_repaired(p->r->joiner, p->index, code);
     return more;
@@ -266,12 +266,27 @@ static int send_pull(struct sup_peer *p, uint64_t credit)
 
 static int tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
 {
-    struct sup_replica_event e = {
-        .type = SUP_EV_PEER_VV, .peer = p->index, .session = p->session_id, .vv = &stats->vv};
     struct sup_replica_orders orders;
 
-    sup_replicator_step(p->r, &e, &orders);
+    tell(p, (struct sup_replica_event){.type = SUP_EV_PEER_VV, .vv = &stats->vv}, &orders);
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
+}
+
+static int take_repair(struct sup_peer *p, const struct sup_mesh_msg *msg,
+                       struct sup_mesh_mem **mem, struct sup_err *err)
+{
+    struct sup_replica_orders orders;
+
+    tell(p, (struct sup_replica_event){.type = SUP_EV_REPAIRING}, &orders);
+    return sup_peer_repair_message(&p->repair, msg, mem, err);
+}
+
+static int take_trimmed(struct sup_peer *p, const struct sup_vv *floor)
+{
+    struct sup_replica_orders orders;
+
+    tell(p, (struct sup_replica_event){.type = SUP_EV_TRIMMED, .vv = floor}, &orders);
+    return SUP_OK;
 }
 
 /* What came on the session; takes mem, in which it lives, over if *mem is NULL afterwards. */
@@ -283,7 +298,9 @@ static int take(struct sup_peer *p, const struct sup_mesh_msg *msg, struct sup_m
     if (msg->type == SUP_FRAME_MUTATIONS)
         return take_mutations(p, mem, &msg->u.mutations);
     if (sup_peer_repair_is(msg->type))
-        return sup_peer_repair_message(&p->repair, msg, mem, err);
+        return take_repair(p, msg, mem, err);
+    if (msg->type == SUP_FRAME_TRIMMED)
+        return take_trimmed(p, &msg->u.trimmed.floor);
     if (msg->type == SUP_FRAME_SUMMARY) {
         sup_peer_take_summary(p, &msg->u.summary);
         return SUP_OK;

@@ -31,12 +31,26 @@ static struct sup_replica_event event_of(const struct serving *v, enum sup_repli
     return (struct sup_replica_event){.type = type, .peer = v->peer, .session = v->session_id};
 }
 
+static void post_trimmed(struct serving *v)
+{
+    struct sup_mesh_msg *msg = calloc(1, sizeof(*msg));
+
+    if (!msg)
+        return; /* the peer finds out by what does not come */
+    msg->type = SUP_FRAME_TRIMMED;
+    sup_apply_floor(v->r->opts.apply, &msg->u.trimmed.floor);
+    (void)sup_session_post(v->session, msg);
+    free(msg);
+}
+
 static void step(struct serving *v, const struct sup_replica_event *e,
                  struct sup_replica_orders *orders)
 {
     sup_replicator_step(v->r, e, orders);
     if (orders->close)
         sup_session_close(v->session, SUP_REFUSED_PROTOCOL, "unexpected message");
+    if (orders->trimmed)
+        post_trimmed(v);
 }
 
 static void wake_sender(struct serving *v, bool over)

@@ -134,12 +134,12 @@ class Members(harness.TestCase):
         self.assertIn("is configured, but was decommissioned", self.problems(eu))
         self.assertEqual(eu.cli("decommission", ap.node, "--undo").returncode, 0)
         harness.wait_for(lambda: self.connected(eu, ap.node) and self.connected(ap, eu.node), "its return")
-        # What it missed may have left the log, for nobody kept it: repair brings that, in its own time.
+        # What it missed may have left the log, for nobody kept it: then repair brings that, at once.
         self.suppress(ap, "back@example.com")
         harness.wait_for(lambda: eu.verdict("back@example.com") == "block", "what it decides")
         if os.environ.get("SUPSYNC_LONG"):
             before = ap.status()["last_scan"]
-            harness.wait_for(lambda: ap.verdict("two@example.com") == "block", "what it missed", 180)
+            harness.wait_for(lambda: ap.verdict("two@example.com") == "block", "what it missed", 20)
             # A repair is followed by a look at the Region's list.
             harness.wait_for(lambda: self.peer(ap, eu.node)["repair"]["decisions"] > 0, "the repair's end", 60)
             harness.wait_for(lambda: ap.status()["last_scan"] != before, "a run after the repair", 60)

@@ -83,6 +83,9 @@ static void check_message(void)
     case SUP_FRAME_ACK:
         check_vv(&msg.u.pull.vv);
         break;
+    case SUP_FRAME_TRIMMED:
+        check_vv(&msg.u.trimmed.floor);
+        break;
     case SUP_FRAME_MUTATIONS:
         check_mutations(&msg.u.mutations);
         break;

@@ -275,6 +275,10 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
         e.type = SUP_EV_MUTATIONS;
         sim_step(s, n, &e, copy(m));
         break;
+    case MSG_TRIMMED:
+        e.type = SUP_EV_TRIMMED;
+        sim_step(s, n, &e, NULL);
+        break;
     case MSG_SNAPSHOT:
         sim_repair_take(s, n, copy(m));
         break;

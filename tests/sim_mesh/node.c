@@ -127,6 +127,15 @@ static void send_vv(struct sim *s, struct sim_node *n, const struct sup_replica_
     sim_send(s, m);
 }
 
+static void send_floor(struct sim *s, struct sim_node *n, const struct sup_replica_action *a)
+{
+    struct sup_vv floor;
+
+    sup_apply_floor(n->apply, &floor);
+    sim_send(s,
+             sim_msg_new(MSG_TRIMMED, n->id, sim_peer_node(n, a->peer), false, a->session, &floor));
+}
+
 static void trim(struct sim *s, struct sim_node *n, const struct sup_vv *upto)
 {
     struct sup_vv all;
@@ -158,8 +167,8 @@ static void close_session(struct sim *s, struct sim_node *n, const struct sup_re
 }
 
 static const char *const action_names[] = {
-    "pull",     "ack",    "submit", "close dialled", "close accepted", "dial", "fill",
-    "transmit", "repair", "settle", "revoke",        "trim",           "alarm"};
+    "pull",     "ack",     "submit", "close dialled", "close accepted", "dial", "fill",
+    "transmit", "trimmed", "repair", "settle",        "revoke",         "trim", "alarm"};
 
 static void act(struct sim *s, struct sim_node *n, const struct sup_replica_action *a,
                 struct sup_replica_actions *all, struct sim_msg **msg)
@@ -193,6 +202,9 @@ static void act(struct sim *s, struct sim_node *n, const struct sup_replica_acti
     case SUP_ACT_TRANSMIT:
         sim_send(s, *msg);
         *msg = NULL;
+        break;
+    case SUP_ACT_TRIMMED:
+        send_floor(s, n, a);
         break;
     case SUP_ACT_REPAIR:
         sim_repair_ask(s, n, peer, true);

@@ -45,6 +45,7 @@ enum sim_msg_type {
     MSG_PULL,
     MSG_MUTATIONS,
     MSG_ACK,
+    MSG_TRIMMED,
     MSG_CLOSE,
     MSG_REPAIR,  /* stands in for the exchange of symbols: "send me everything" */
     MSG_SNAPSHOT /* the answer: all registers, the quarantine, and the vector they amount to */

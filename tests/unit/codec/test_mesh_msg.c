@@ -171,6 +171,19 @@ static void pull_and_ack(void **state)
     }
 }
 
+static void trimmed(void **state)
+{
+    struct fixture *f = *state;
+
+    memset(&f->in, 0, sizeof(f->in));
+    f->in.type = SUP_FRAME_TRIMMED;
+    for (size_t n = 0; n <= SUP_VV_MAX; n = 3 * n + 1) {
+        some_vv(&f->in.u.trimmed.floor, n);
+        there_and_back(f);
+        same_vv(&f->in.u.trimmed.floor, &f->out.u.trimmed.floor);
+    }
+}
+
 static void mutations_at_random(void **state)
 {
     struct fixture *f = *state;
@@ -500,6 +513,7 @@ int main(void)
         TEST(goodbye),
         TEST(heartbeat),
         TEST(pull_and_ack),
+        TEST(trimmed),
         TEST(mutations_at_random),
         TEST(bad_hellos),
         TEST(bad_mutations_are_not_sent),

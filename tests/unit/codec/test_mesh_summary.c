@@ -169,6 +169,7 @@ static void older_readers_skip_them(void **state)
     (void)state;
     assert_int_equal(sup_frame_type_flags(SUP_FRAME_SUMMARY_ASK), SUP_FRAME_SKIPPABLE);
     assert_int_equal(sup_frame_type_flags(SUP_FRAME_SUMMARY), SUP_FRAME_SKIPPABLE);
+    assert_int_equal(sup_frame_type_flags(SUP_FRAME_TRIMMED), SUP_FRAME_SKIPPABLE);
     for (unsigned type = SUP_FRAME_HELLO; type <= SUP_FRAME_ACK; type++)
         assert_int_equal(sup_frame_type_flags(type), 0);
     assert_string_equal(sup_frame_type_name(SUP_FRAME_SUMMARY), "SUMMARY");

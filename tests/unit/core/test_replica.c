@@ -636,8 +636,11 @@ static void below_the_floor_only_repair_helps(void **state)
     w->self.vv = vv_of(X, 9, Y, 2);
     w->self.floor = vv_of(X, 5, Y, 0);
     serving(w, vv_of(X, 3, Y, 0), 1000);
+    assert_only(w, SUP_ACT_TRIMMED); /* the peer need not find out by itself */
+    assert_int_equal(action(w, SUP_ACT_TRIMMED).session, 5);
     may_send(w, 5);
     assert_true(says(w, SUP_ACT_ALARM));
+    assert_false(says(w, SUP_ACT_TRIMMED));
     assert_int_equal(w->out->n_ranges, 1); /* the rest goes on */
     assert_true(w->out->ranges[0].incarnation == Y);
     sup_replica_peer(w->r, 0, &view);

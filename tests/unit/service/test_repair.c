@@ -436,6 +436,43 @@ static void sessions_repair_past_the_prefix(void **state)
     differing_stores_converge(64, 4000);
 }
 
+static int trim_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    return sup_apply_trim(a, t, arg, SIZE_MAX, err);
+}
+
+/* As it is with a node that was decommissioned and taken back, or was away for too long. */
+static void a_server_says_that_its_log_was_trimmed(void **state)
+{
+    struct replica_node a;
+    struct replica_node b;
+    struct sup_apply_trim trim = {.upto = 40};
+    struct sup_status *st = calloc(1, sizeof(*st));
+    bool level = false;
+
+    (void)state;
+    assert_non_null(st);
+    node_start(&a, "a", 1024);
+    node_start(&b, "b", 1024);
+    for (unsigned i = 0; i < 50; i++) {
+        decide(&a, i);
+        decide(&b, i);
+    }
+    trim.incarnation = sup_apply_incarnation(a.apply);
+    assert_int_equal(sup_apply_run(a.apply, trim_run, &trim, NULL), SUP_OK);
+    replica_node_connect(&a, &b);
+    /* A node that must find out by itself that nothing comes takes more than thirty seconds. */
+    assert_true(become_equal(&a, &b, 25000));
+    assert_equal(&a, &b);
+    sup_replicator_status(b.replicator, st, &level);
+    assert_int_equal(st->n_peers, 1);
+    assert_int_equal(st->peers[0].stalls, 0);
+    assert_int_equal(st->peers[0].reconnects, 0);
+    free(st);
+    replica_node_close(&a);
+    replica_node_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +486,7 @@ int main(void)
         cmocka_unit_test(floods_are_refused),
         cmocka_unit_test(sessions_repair),
         cmocka_unit_test(sessions_repair_past_the_prefix),
+        cmocka_unit_test(a_server_says_that_its_log_was_trimmed),
     };
     return cmocka_run_group_tests(tests, property_setup, NULL);
 }
