@@ -262,6 +262,7 @@ void sup_scan_entry_encode(const struct sup_scan_entry *e, struct sup_buf *out)
 
     msg.reason = (uint32_t)e->reason;
     msg.last_update_ms = e->last_update_ms;
+    msg.scan = e->scan;
     sup_pb_pack(&msg.base, out);
 }
 
@@ -278,7 +279,8 @@ int sup_scan_entry_decode(struct sup_slice bytes, struct sup_scan_entry *out, st
         rc = sup_err_set(err, SUP_ECORRUPT, "damaged scan entry");
     if (rc == SUP_OK)
         *out = (struct sup_scan_entry){.reason = (enum sup_reason)msg->reason,
-                                       .last_update_ms = msg->last_update_ms};
+                                       .last_update_ms = msg->last_update_ms,
+                                       .scan = msg->scan};
     sup_pb_arena_reset(&a);
     return rc;
 }
@@ -292,6 +294,7 @@ void sup_scan_state_encode(const struct sup_scan_state *s, struct sup_buf *out)
     msg.started_ms = s->started_ms;
     msg.entries = s->entries;
     msg.pages = s->pages;
+    msg.scan = s->scan;
     msg.next_token = text(&a, s->token, sizeof(s->token));
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
@@ -307,6 +310,7 @@ int sup_scan_state_decode(struct sup_slice bytes, struct sup_scan_state *out, st
     sup_pb_arena_init(&a, MEM_MAX);
     msg = sup_pb_unpack(&supsync__store__scan_state__descriptor, &a, bytes, "scan state", &rc, err);
     if (rc == SUP_OK) {
+        out->scan = msg->scan;
         out->started_ms = msg->started_ms;
         out->entries = msg->entries;
         out->pages = msg->pages;

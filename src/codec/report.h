@@ -79,6 +79,7 @@ void sup_report_key_end(struct sup_report_key *k, const char *id); /* upper boun
 struct sup_scan_entry {
     enum sup_reason reason;
     int64_t last_update_ms;
+    uint64_t scan; /* which scan read it last */
 };
 void sup_scan_entry_encode(const struct sup_scan_entry *e, struct sup_buf *out);
 int sup_scan_entry_decode(struct sup_slice bytes, struct sup_scan_entry *out, struct sup_err *err);
@@ -90,6 +91,7 @@ int sup_scan_entry_decode(struct sup_slice bytes, struct sup_scan_entry *out, st
 
 #define SUP_SCAN_TOKEN_MAX 8191
 struct sup_scan_state {
+    uint64_t scan; /* random; what carries another is left over from an earlier scan */
     int64_t started_ms;
     uint64_t entries;
     uint64_t pages;

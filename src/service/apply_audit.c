@@ -159,6 +159,13 @@ static bool may_conflict(enum sup_merge merge, const struct sup_register *before
     return merge == SUP_MERGE_OLDER && cmp_prior(&arrival->prior, before) < 0;
 }
 
+/* Decisions of one register that share time and origin share their place in the trail: the largest
+ * keeps it, so that the largest of an address's entries is always what the register holds. */
+static bool same_key(const struct sup_register *before, const struct sup_register *arrival)
+{
+    return before->present && before->time == arrival->time && before->origin == arrival->origin;
+}
+
 int sup_apply_audit(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                     enum sup_class cls, enum sup_merge merge, const struct sup_register *before,
                     const struct sup_register *arrival, struct sup_err *err)
@@ -167,7 +174,7 @@ int sup_apply_audit(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     struct sup_key k;
     int rc;
 
-    if (merge == SUP_MERGE_EQUAL)
+    if (merge == SUP_MERGE_EQUAL || (merge == SUP_MERGE_OLDER && same_key(before, arrival)))
         return SUP_OK;
     sup_key_audit(&k, key, arrival->time, (uint8_t)cls, arrival->origin);
     sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&k), arrival->encoded);

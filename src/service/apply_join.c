@@ -18,6 +18,7 @@ static int merge_one(struct joined *j, struct sup_slice encoded, struct sup_err 
     struct sup_apply *a = j->a;
     struct sup_log_entry e = {.key = j->key, .encoded = encoded};
     struct sup_register reg;
+    struct sup_register before;
     enum sup_merge merge;
     int rc = sup_register_decode(encoded, &reg, &e.cls, err);
 
@@ -27,8 +28,11 @@ static int merge_one(struct joined *j, struct sup_slice encoded, struct sup_err 
         return rc;
     if (!sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms))
         return sup_apply_quarantine(a, j->t, &e, &reg, err);
+    before = j->record.registers.r[e.cls - 1];
     merge = sup_register_merge(&j->record.registers.r[e.cls - 1], &reg);
-    if (merge != SUP_MERGE_EQUAL)
+    /* As everywhere, of two decisions with one place in the trail the larger one has it. */
+    if (merge != SUP_MERGE_EQUAL &&
+        (merge != SUP_MERGE_OLDER || before.time != reg.time || before.origin != reg.origin))
         sup_apply_put_audit(j->t, j->key, e.cls, &reg);
     if (merge != SUP_MERGE_INSERTED && merge != SUP_MERGE_REPLACED)
         return SUP_OK;

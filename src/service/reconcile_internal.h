@@ -25,6 +25,7 @@ struct sup_reconciler {
     struct sup_rate rate; /* of ListSuppressedDestinations */
     struct sup_rng rng;
     uint64_t repaired; /* by the mesh, when a run was last due for that */
+    uint64_t scan;     /* the last one, whose entries of the scan family count */
     bool resume;       /* the first run may go on with a scan that a stop or a crash cut off */
 
     pthread_mutex_t mutex; /* all below */
@@ -72,7 +73,7 @@ enum sup_diff_cause sup_scan_key_unmanaged(struct sup_slice key);
 
 /* --- reconcile_walk.c --- */
 
-/* The merge-join over one snapshot. */
+/* The merge-join over one snapshot. The registers' encoded bytes are left out. */
 int sup_reconcile_walk(struct sup_reconciler *rc,
                        int (*visit)(void *arg, const struct sup_walk_address *w,
                                     struct sup_err *err),

@@ -12,7 +12,7 @@
 
 #define PAGE_SIZE 1000
 #define PAGES_MAX 10000000
-#define CLEAR_MAX 5000 /* keys a transaction */
+#define EMPTY_MAX 1000 /* in a row, each with the token of a next one */
 /* Failed calls in a row before the run gives up; the client has retried each of them already. */
 #define FAILURES_MAX  8
 #define RETRY_BASE_MS 500
@@ -26,9 +26,11 @@
 struct scan {
     struct sup_reconciler *rc;
     struct sup_report *report;
-    struct sup_scan_state *state;
+    struct sup_scan_state state;
     struct sup_ses_list page;
     unsigned restarts;
+    unsigned empty; /* pages in a row */
+    char milestone[SUP_SCAN_TOKEN_MAX + 1];
 };
 
 enum sup_diff_cause sup_scan_key_unmanaged(struct sup_slice key)
@@ -57,46 +59,14 @@ static void scan_key(struct sup_buf *k, const char *spelling)
     sup_buf_add(k, spelling, n > SUP_ADDRESS_MAX ? SUP_ADDRESS_MAX : n);
 }
 
-static int clear_some(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+/* Nothing is cleared for a new scan: its entries are written over those of the scans before, and
+ * what it did not find is swept away behind it (see reconcile_walk.c). */
+static void start_anew(struct scan *s)
 {
-    struct sup_slice open = {NULL, 0};
-    struct sup_iter *it = sup_txn_iter(t, SUP_CF_SCAN, open, open);
-    struct sup_buf keys; /* length, bytes; the iterator must be gone before the first write */
-    size_t *n = arg;
-    struct sup_cur c;
-
-    (void)a;
-    sup_buf_init(&keys, (SUP_KEY_MAX * 2 + 2) * (size_t)CLEAR_MAX);
-    for (*n = 0; it && sup_iter_valid(it) && *n < CLEAR_MAX; sup_iter_next(it), (*n)++) {
-        struct sup_slice k = sup_iter_key(it);
-        sup_buf_add_be16(&keys, (uint16_t)k.n);
-        sup_buf_add_slice(&keys, k);
-    }
-    sup_iter_free(it);
-    c = sup_cur_of(sup_buf_slice(&keys));
-    while (c.n > 0 && !c.failed)
-        sup_txn_delete(t, SUP_CF_SCAN, sup_cur_take(&c, sup_cur_be16(&c)));
-    sup_txn_delete(t, SUP_CF_META, sup_slice_str(SUP_META_SCAN));
-    sup_buf_fini(&keys);
-    return it ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
-}
-
-static int clear(struct sup_reconciler *rc, struct sup_err *err)
-{
-    size_t n = CLEAR_MAX;
-    int code = SUP_OK;
-
-    while (code == SUP_OK && n == CLEAR_MAX)
-        code = sup_stop_is_set(&rc->stop) ? SUP_ECLOSED
-                                          : sup_apply_run(rc->opts.apply, clear_some, &n, err);
-    return code;
-}
-
-static int start_anew(struct scan *s, struct sup_err *err)
-{
-    memset(s->state, 0, sizeof(*s->state));
-    s->state->started_ms = sup_wall_ms();
-    return clear(s->rc, err);
+    memset(&s->state, 0, sizeof(s->state));
+    s->state.scan = sup_random_u64();
+    s->state.started_ms = sup_wall_ms();
+    s->milestone[0] = '\0';
 }
 
 /* Goes on where a stop or crash cut the scan off, if that is not long ago. */
@@ -109,13 +79,13 @@ static bool resume(struct scan *s)
     sup_buf_init(&value, SUP_SCAN_TOKEN_MAX + 256);
     ok = sup_store_get(s->rc->opts.store, NULL, SUP_CF_META, sup_slice_str(SUP_META_SCAN), &value,
                        NULL) == SUP_OK &&
-         sup_scan_state_decode(sup_buf_slice(&value), s->state, NULL) == SUP_OK &&
-         s->state->token[0] != '\0' && s->state->started_ms <= now &&
-         now - s->state->started_ms < RESUME_MS;
+         sup_scan_state_decode(sup_buf_slice(&value), &s->state, NULL) == SUP_OK &&
+         s->state.token[0] != '\0' && s->state.started_ms <= now &&
+         now - s->state.started_ms < RESUME_MS;
     sup_buf_fini(&value);
     if (ok)
         sup_log_info("reconcile", "the scan goes on where it was cut off",
-                     SUP_U("entries", s->state->entries));
+                     SUP_U("entries", s->state.entries));
     return ok;
 }
 
@@ -133,14 +103,15 @@ static int store_page(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
     for (size_t i = 0; i < s->page.n; i++) {
         const struct sup_ses_destination *d = &s->page.items[i];
         struct sup_scan_entry e = {.reason = (enum sup_reason)d->reason,
-                                   .last_update_ms = d->last_update_ms};
+                                   .last_update_ms = d->last_update_ms,
+                                   .scan = s->state.scan};
         scan_key(&key, d->address);
         sup_buf_reset(&value);
         sup_scan_entry_encode(&e, &value);
         sup_txn_put(t, SUP_CF_SCAN, sup_buf_slice(&key), sup_buf_slice(&value));
     }
     sup_buf_reset(&value);
-    sup_scan_state_encode(s->state, &value);
+    sup_scan_state_encode(&s->state, &value);
     if (value.failed || key.failed)
         rc = sup_err_set(err, SUP_ELIMIT, "scan state is too large");
     else
@@ -150,21 +121,34 @@ static int store_page(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
     return rc;
 }
 
+/* A service that gives a token again would never end. As Brent finds cycles: a token that comes
+ * again is met by one of the milestones, which are twice as far apart each time. */
+static bool goes_round(struct scan *s, const char *token)
+{
+    uint64_t pages = s->state.pages;
+
+    if (strcmp(token, s->state.token) == 0 || strcmp(token, s->milestone) == 0)
+        return true;
+    if ((pages & (pages - 1)) == 0)
+        sup_text_copy(s->milestone, sizeof(s->milestone), token);
+    return false;
+}
+
 static int take_page(struct scan *s, bool *end, struct sup_err *err)
 {
     const char *token = s->page.next_token;
 
     if (token && strlen(token) > SUP_SCAN_TOKEN_MAX)
         return sup_err_set(err, SUP_ELIMIT, "NextToken of more than %d bytes", SUP_SCAN_TOKEN_MAX);
-    /* A service that gives the same token again would never end. */
-    if (token && strcmp(token, s->state->token) == 0)
-        return sup_err_set(err, SUP_ECORRUPT, "SES gave the same NextToken twice");
     *end = token == NULL;
-    s->state->entries += s->page.n;
-    s->state->pages++;
-    if (s->state->pages > PAGES_MAX)
+    s->state.entries += s->page.n;
+    s->state.pages++;
+    s->empty = s->page.n > 0 ? 0 : s->empty + 1;
+    if (token && goes_round(s, token))
+        return sup_err_set(err, SUP_ECORRUPT, "SES gave the same NextToken twice");
+    if (!*end && (s->state.pages > PAGES_MAX || s->empty > EMPTY_MAX))
         return sup_err_set(err, SUP_ELIMIT, "the list has no end");
-    sup_text_copy(s->state->token, sizeof(s->state->token), token ? token : "");
+    sup_text_copy(s->state.token, sizeof(s->state.token), token ? token : "");
     return sup_apply_run(s->rc->opts.apply, store_page, s, err);
 }
 
@@ -184,7 +168,7 @@ static int ask(struct scan *s, struct sup_aws_error *aerr, struct sup_err *err)
     struct sup_reconciler *rc = s->rc;
     struct sup_ses_list_query q = {
         .page_size = PAGE_SIZE,
-        .next_token = s->state->token[0] ? s->state->token : NULL,
+        .next_token = s->state.token[0] ? s->state.token : NULL,
         .stop = &rc->stop,
     };
     int code;
@@ -212,11 +196,12 @@ static int after_failure(struct scan *s, int code, const struct sup_aws_error *a
         return SUP_ECLOSED;
     if (aerr->throttled)
         return SUP_OK; /* the rate is the brake */
-    if (strcmp(aerr->code, "InvalidNextTokenException") == 0 && s->state->token[0] != '\0') {
+    if (strcmp(aerr->code, "InvalidNextTokenException") == 0 && s->state.token[0] != '\0') {
         if (++s->restarts > FAILURES_MAX)
             return sup_err_set(err, code, "SES refuses the tokens that it gave: %s", aerr->message);
         sup_log_info("reconcile", "SES does not know the token any more; the scan starts anew");
-        return start_anew(s, err);
+        start_anew(s);
+        return SUP_OK;
     }
     if ((code != SUP_ECORRUPT && !sup_code_is_transient(code)) || ++*failures >= FAILURES_MAX)
         return code;
@@ -250,17 +235,19 @@ static int read_pages(struct scan *s, struct sup_err *err)
 int sup_reconcile_scan(struct sup_reconciler *rc, struct sup_report *r, int64_t *begin_ms,
                        struct sup_err *err)
 {
-    struct scan s = {.rc = rc, .report = r, .state = calloc(1, sizeof(*s.state))};
-    int code = SUP_OK;
+    struct scan *s = calloc(1, sizeof(*s));
+    int code;
 
-    if (!s.state)
+    if (!s)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    if (!rc->resume || !resume(&s))
-        code = start_anew(&s, err);
+    s->rc = rc;
+    s->report = r;
+    if (!rc->resume || !resume(s))
+        start_anew(s);
     rc->resume = false;
-    if (code == SUP_OK)
-        code = read_pages(&s, err);
-    *begin_ms = s.state->started_ms;
-    free(s.state);
+    code = read_pages(s, err);
+    *begin_ms = s->state.started_ms;
+    rc->scan = s->state.scan;
+    free(s);
     return code;
 }

@@ -111,12 +111,13 @@ static void states_come_back(void **state)
                             .run = "r",
                             .actor = "me"};
     struct sup_fuse fuse_out;
-    struct sup_scan_entry entry = {SUP_REASON_BOUNCE, 1700000000123};
+    struct sup_scan_entry entry = {SUP_REASON_BOUNCE, 1700000000123, 77};
     struct sup_scan_entry entry_out;
 
     (void)state;
     assert_non_null(scan);
-    scan[0] = (struct sup_scan_state){.started_ms = 1, .entries = 2, .pages = 3};
+    scan[0] =
+        (struct sup_scan_state){.scan = UINT64_MAX, .started_ms = 1, .entries = 2, .pages = 3};
     memset(scan[0].token, 'x', SUP_SCAN_TOKEN_MAX);
     sup_scan_state_encode(&scan[0], &buf);
     assert_int_equal(sup_scan_state_decode(sup_buf_slice(&buf), &scan[1], NULL), SUP_OK);
@@ -136,6 +137,7 @@ static void states_come_back(void **state)
     assert_int_equal(sup_scan_entry_decode(sup_buf_slice(&buf), &entry_out, NULL), SUP_OK);
     assert_int_equal(entry_out.reason, SUP_REASON_BOUNCE);
     assert_int_equal(entry_out.last_update_ms, 1700000000123);
+    assert_int_equal(entry_out.scan, 77);
 }
 
 static void import_comes_back(void **state)
