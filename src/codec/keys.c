@@ -3,10 +3,11 @@
 #include <sodium.h>
 #include <string.h>
 
-/* Both are as long, and '0' follows '/'. */
-#define VV_PREFIX    "vv/"
-#define FLOOR_PREFIX "vf/"
-#define PREFIX_N     (sizeof(VV_PREFIX) - 1)
+/* All are as long, and '0' follows '/'. */
+#define VV_PREFIX     "vv/"
+#define FLOOR_PREFIX  "vf/"
+#define CHARGE_PREFIX "vc/"
+#define PREFIX_N      (sizeof(VV_PREFIX) - 1)
 
 struct sup_slice sup_key_slice(const struct sup_key *k)
 {
@@ -196,4 +197,19 @@ void sup_key_meta_floor_end(struct sup_key *k)
 bool sup_key_meta_floor_parse(struct sup_slice key, uint64_t *incarnation)
 {
     return numbered_parse(key, FLOOR_PREFIX, incarnation);
+}
+
+void sup_key_meta_charge(struct sup_key *k, uint64_t incarnation)
+{
+    numbered(k, CHARGE_PREFIX, incarnation);
+}
+
+void sup_key_meta_charge_end(struct sup_key *k)
+{
+    numbered_end(k, CHARGE_PREFIX);
+}
+
+bool sup_key_meta_charge_parse(struct sup_slice key, uint64_t *incarnation)
+{
+    return numbered_parse(key, CHARGE_PREFIX, incarnation);
 }

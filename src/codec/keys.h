@@ -59,5 +59,9 @@ bool sup_key_meta_vv_parse(struct sup_slice key, uint64_t *incarnation);
 void sup_key_meta_floor(struct sup_key *k, uint64_t incarnation);
 void sup_key_meta_floor_end(struct sup_key *k); /* upper bound, exclusive */
 bool sup_key_meta_floor_parse(struct sup_slice key, uint64_t *incarnation);
+/* meta: whose share of the version vector an incarnation takes (core/admission.h). */
+void sup_key_meta_charge(struct sup_key *k, uint64_t incarnation);
+void sup_key_meta_charge_end(struct sup_key *k); /* upper bound, exclusive */
+bool sup_key_meta_charge_parse(struct sup_slice key, uint64_t *incarnation);
 
 #endif

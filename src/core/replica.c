@@ -134,6 +134,33 @@ void sup_replica_try_settle(const struct sup_replica_ctx *c)
     sup_replica_act(r, c->e->peer, SUP_ACT_SETTLE)->amount = own;
 }
 
+void sup_replica_hear(const struct sup_replica_ctx *c, struct sup_vv *to, const struct sup_vv *vv)
+{
+    uint64_t own = c->self->incarnation;
+
+    sup_vv_copy(to, vv);
+    if (c->self->certain && sup_vv_get(to, own) > sup_vv_get(&c->self->vv, own))
+        sup_vv_remove(to, own);
+}
+
+void sup_replica_raise_known(const struct sup_replica_ctx *c, struct sup_vv *v,
+                             const struct sup_vv *o)
+{
+    size_t kept = 0;
+
+    if (sup_vv_merge(v, o) == SUP_OK)
+        return;
+    for (size_t i = 0; i < v->n; i++) {
+        if (sup_vv_get(&c->self->vv, v->e[i].incarnation) > 0)
+            v->e[kept++] = v->e[i];
+    }
+    v->n = kept;
+    for (size_t i = 0; i < o->n; i++) {
+        if (sup_vv_get(&c->self->vv, o->e[i].incarnation) > 0)
+            (void)sup_vv_raise(v, o->e[i].incarnation, o->e[i].seq);
+    }
+}
+
 static void judge_incarnation(const struct sup_replica_ctx *c, const struct sup_vv *theirs)
 {
     struct sup_replica *r = c->r;
@@ -147,7 +174,8 @@ static void judge_incarnation(const struct sup_replica_ctx *c, const struct sup_
     if (r->revoked != own) {
         sup_replica_act(r, c->e->peer, SUP_ACT_REVOKE)->amount = own;
         sup_replica_act(r, c->e->peer, SUP_ACT_ALARM)->text =
-            "this store is an old copy: a peer remembers decisions that it lost";
+            c->self->certain ? "a peer claims decisions of this node that it never made"
+                             : "this store is an old copy: a peer remembers decisions that it lost";
     }
     r->revoked = own;
 }

@@ -13,6 +13,7 @@ struct sup_replica_pull {
     struct sup_vv expect;    /* the peer's next mutation of X is expect[X] + 1 */
     uint64_t unacknowledged; /* bytes received and not yet durable */
     size_t jobs;             /* SUBMITs of this session that have not come back */
+    bool crowded;            /* expect had no room for all: what it does not hold is not checked */
     bool repairing;
     int64_t repair_ms; /* since when */
     bool held;         /* no PULL was sent yet: the node is joining */
@@ -80,6 +81,13 @@ struct sup_replica_ctx {
 struct sup_replica_action *sup_replica_act(struct sup_replica *r, size_t peer,
                                            enum sup_replica_action_type type);
 
+/* What a peer says that it has. Nothing of ours is believed that we never made: its word on that is
+ * worth nothing then. */
+void sup_replica_hear(const struct sup_replica_ctx *c, struct sup_vv *to, const struct sup_vv *vv);
+/* Raises v by o; when v has no room, it keeps only what is known here, which has. */
+void sup_replica_raise_known(const struct sup_replica_ctx *c, struct sup_vv *v,
+                             const struct sup_vv *o);
+
 /* Settles our incarnation once all peers agree. */
 void sup_replica_try_settle(const struct sup_replica_ctx *c);
 
@@ -88,7 +96,7 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c);
 void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer);
 /* replica_serve.c */
 /* The peer was heard to have it: on its way to us, or from its heartbeat. */
-void sup_replica_serve_known(struct sup_replica_peer *p, const struct sup_vv *has);
+void sup_replica_serve_known(const struct sup_replica_ctx *c, const struct sup_vv *has);
 void sup_replica_serve_tick(const struct sup_replica_ctx *c);
 void sup_replica_serve_event(const struct sup_replica_ctx *c);
 /* replica_trim.c */

@@ -61,11 +61,25 @@ static void dialed(const struct sup_replica_ctx *c)
     sup_vv_init(&u->trimmed);
     u->next_repair_ms = c->now;
     sup_vv_copy(&u->expect, &c->self->vv);
-    sup_vv_copy(&c->peer->has, c->e->vv);
+    u->crowded = false;
+    sup_replica_hear(c, &c->peer->has, c->e->vv);
     watch(c->peer, c->self, c->now);
     u->held = c->self->holds;
     if (!u->held)
         pull(c);
+}
+
+/* Does it continue its incarnation, or repeat what came before? */
+static bool continues(struct sup_replica_pull *u, const struct sup_mutation *m)
+{
+    uint64_t have = sup_vv_get(&u->expect, m->incarnation);
+
+    if (m->seq == 0 || (m->seq - 1 > have && !(have == 0 && u->crowded)))
+        return false;
+    /* More incarnations than a version vector holds: apply counts none of these. */
+    if (sup_vv_raise(&u->expect, m->incarnation, m->seq) != SUP_OK)
+        u->crowded = true;
+    return true;
 }
 
 /* The copy is whole: what comes behind it is in the log. */
@@ -177,10 +191,7 @@ static void trimmed(const struct sup_replica_ctx *c)
 static bool in_sequence(struct sup_replica_peer *p, const struct sup_mutation *m, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t have = sup_vv_get(&p->pull.expect, m[i].incarnation);
-        if (m[i].seq > have + 1 || m[i].seq == 0)
-            return false;
-        if (sup_vv_raise(&p->pull.expect, m[i].incarnation, m[i].seq) != SUP_OK)
+        if (!continues(&p->pull, &m[i]))
             return false;
         /* It is in the peer's own log. */
         (void)sup_vv_raise(&p->has, m[i].incarnation, m[i].seq);
@@ -194,13 +205,15 @@ static void mutations(const struct sup_replica_ctx *c)
     struct sup_replica_action *a;
 
     /* What other sessions brought meanwhile is no gap. */
-    if (sup_vv_merge(&u->expect, &c->self->vv) != SUP_OK ||
-        !in_sequence(c->peer, c->e->m, c->e->n)) {
+    u->crowded = u->crowded || sup_vv_merge(&u->expect, &c->self->vv) != SUP_OK;
+    if (u->crowded)
+        sup_replica_raise_known(c, &u->expect, &c->self->vv);
+    if (!in_sequence(c->peer, c->e->m, c->e->n)) {
         c->peer->gaps++;
         close_dialed(c->r, c->e->peer, SUP_REFUSED_PROTOCOL, "gap in the mutations");
         return;
     }
-    sup_replica_serve_known(c->peer, &c->peer->has);
+    sup_replica_serve_known(c, &c->peer->has);
     u->unacknowledged += c->e->cost;
     /* One message may overdraw the credit. */
     if (u->unacknowledged > c->r->opts.credit + SUP_FRAME_BODY_MAX) {
@@ -272,8 +285,8 @@ void sup_replica_pull_event(const struct sup_replica_ctx *c)
         break;
     case SUP_EV_PEER_VV:
         if (present) {
-            sup_vv_copy(&c->peer->has, c->e->vv);
-            sup_replica_serve_known(c->peer, c->e->vv);
+            sup_replica_hear(c, &c->peer->has, c->e->vv);
+            sup_replica_serve_known(c, &c->peer->has);
             if (sup_vv_covers(c->e->vv, &c->self->floor))
                 c->peer->needs_repair = false;
             let_go(c);
@@ -325,12 +338,15 @@ void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
     struct sup_replica_pull *u = &p->pull;
     int64_t limit;
     bool moved;
+    bool lacking;
 
     if (!u->up || u->held || look_at_trimmed(c, peer))
         return;
     limit = u->watched_seq == 0 && !u->repairing ? SUP_REPLICA_REACH_MS : SUP_REPLICA_STALL_MS;
     moved = u->watched != 0 && sup_vv_get(&c->self->vv, u->watched) > u->watched_seq;
-    if (u->watched == 0 || moved)
+    /* Does the peer still say that it has it? */
+    lacking = sup_vv_get(&p->has, u->watched) > sup_vv_get(&c->self->vv, u->watched);
+    if (!lacking || moved)
         watch(p, c->self, c->now);
     if (moved || sup_vv_covers(&c->self->vv, &p->has))
         u->stalls = 0;

@@ -7,12 +7,14 @@ static bool has_floor(const struct sup_vv *has, const struct sup_replica_self *s
     return sup_vv_covers(has, &self->floor);
 }
 
-void sup_replica_serve_known(struct sup_replica_peer *p, const struct sup_vv *has)
+void sup_replica_serve_known(const struct sup_replica_ctx *c, const struct sup_vv *has)
 {
+    struct sup_replica_serve *v = &c->peer->serve;
+
     /* Were it not so any more (its store was rolled back, and this is late), the peer would see a
      * gap, or a stall, and begin a new session. */
-    if (p->serve.up && p->serve.pulled)
-        (void)sup_vv_merge(&p->serve.sent, has);
+    if (v->up && v->pulled)
+        sup_replica_raise_known(c, &v->sent, has);
 }
 
 void sup_replica_serve_tick(const struct sup_replica_ctx *c)
@@ -45,7 +47,7 @@ static void accepted(const struct sup_replica_ctx *c)
     v->credit = 0;
     v->generation++;
     if (c->e->vv)
-        sup_vv_copy(&c->peer->has, c->e->vv);
+        sup_replica_hear(c, &c->peer->has, c->e->vv);
 }
 
 static uint64_t capped(const struct sup_replica_ctx *c, uint64_t most)
@@ -66,8 +68,8 @@ static void pull(const struct sup_replica_ctx *c)
 {
     struct sup_replica_serve *v = &c->peer->serve;
 
-    sup_vv_copy(&v->sent, c->e->vv);
-    sup_vv_copy(&c->peer->has, c->e->vv);
+    sup_replica_hear(c, &c->peer->has, c->e->vv);
+    sup_vv_copy(&v->sent, &c->peer->has);
     v->credit = (int64_t)capped(c, c->r->opts.credit);
     v->generation++;
     v->pulled = true;
@@ -99,12 +101,9 @@ static void ack(const struct sup_replica_ctx *c)
         refuse(c);
         return;
     }
+    sup_replica_hear(c, &c->peer->has, c->e->vv);
     /* It may have got the same from others meanwhile. */
-    if (sup_vv_merge(&v->sent, c->e->vv) != SUP_OK) {
-        refuse(c);
-        return;
-    }
-    sup_vv_copy(&c->peer->has, c->e->vv);
+    sup_replica_raise_known(c, &v->sent, &c->peer->has);
     v->credit += (int64_t)capped(c, (uint64_t)((int64_t)c->r->opts.credit - v->credit));
     c->peer->needs_repair = !has_floor(&c->peer->has, c->self);
 }
@@ -158,14 +157,15 @@ static void may_send(const struct sup_replica_ctx *c)
 static void filled(const struct sup_replica_ctx *c)
 {
     struct sup_replica_serve *v = &c->peer->serve;
+    struct sup_vv upto;
 
     if (c->e->generation != v->generation) /* a PULL came in between: what was read is not due */
         return;
     v->credit -= (int64_t)c->e->cost;
-    for (size_t i = 0; i < c->e->n; i++) {
-        if (sup_vv_raise(&v->sent, c->e->ranges[i].incarnation, c->e->ranges[i].to) != SUP_OK)
-            return;
-    }
+    sup_vv_init(&upto);
+    for (size_t i = 0; i < c->e->n; i++)
+        (void)sup_vv_raise(&upto, c->e->ranges[i].incarnation, c->e->ranges[i].to);
+    sup_replica_raise_known(c, &v->sent, &upto);
     sup_replica_act(c->r, c->e->peer, SUP_ACT_TRANSMIT)->session = v->session;
 }
 

@@ -14,6 +14,7 @@ struct sup_replica_self {
     struct sup_vv vv;
     struct sup_vv floor; /* up to where the log was trimmed */
     uint64_t log_bytes;  /* of the log behind it */
+    bool certain;        /* nobody can have more of our incarnation than we do */
     bool holds;          /* joining (core/join.h): nothing is to be pulled yet */
 };
 

@@ -57,6 +57,16 @@ int sup_vv_raise(struct sup_vv *v, uint64_t incarnation, uint64_t seq)
     return SUP_OK;
 }
 
+void sup_vv_remove(struct sup_vv *v, uint64_t incarnation)
+{
+    size_t i = lower_bound(v, incarnation);
+
+    if (i == v->n || v->e[i].incarnation != incarnation)
+        return;
+    v->n--;
+    memmove(&v->e[i], &v->e[i + 1], (v->n - i) * sizeof(v->e[0]));
+}
+
 int sup_vv_merge(struct sup_vv *v, const struct sup_vv *o)
 {
     for (size_t i = 0; i < o->n; i++) {

@@ -28,6 +28,8 @@ uint64_t sup_vv_get(const struct sup_vv *v, uint64_t incarnation); /* 0 when abs
 /* Raises (never lowers) the entry. Absent and 0 are the same: 0 adds no entry. Returns SUP_OK, or
  * SUP_ELIMIT when full. */
 int sup_vv_raise(struct sup_vv *v, uint64_t incarnation, uint64_t seq);
+/* Takes the entry out: it is absent, as if it never was. */
+void sup_vv_remove(struct sup_vv *v, uint64_t incarnation);
 /* Raises v by all of o. SUP_OK, or SUP_ELIMIT with v raised by a part of o. */
 int sup_vv_merge(struct sup_vv *v, const struct sup_vv *o);
 /* Lowers v to the entry-wise minimum with o (absent = 0). */

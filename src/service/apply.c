@@ -25,6 +25,7 @@ static void state_copy(struct sup_apply_state *to, const struct sup_apply_state 
     to->fresh = from->fresh;
     sup_vv_copy(&to->vv, &from->vv);
     sup_vv_copy(&to->floor, &from->floor);
+    sup_vv_copy(&to->charges, &from->charges);
     to->log_bytes = from->log_bytes;
 }
 
@@ -69,6 +70,7 @@ static int batch_end(void *arg, struct sup_txn *t, struct sup_err *err)
     }
     put_changed(t, &a->now.vv, &a->written, sup_key_meta_vv);
     put_changed(t, &a->now.floor, &a->written_floor, sup_key_meta_floor);
+    put_changed(t, &a->now.charges, &a->written_charges, sup_key_meta_charge);
     if (a->now.log_bytes != a->written_log_bytes)
         sup_meta_put_u64(t, SUP_META_LOG_BYTES, a->now.log_bytes);
     return SUP_OK;
@@ -78,10 +80,13 @@ static void publish(struct sup_apply *a)
 {
     sup_vv_copy(&a->written, &a->now.vv);
     sup_vv_copy(&a->written_floor, &a->now.floor);
+    sup_vv_copy(&a->written_charges, &a->now.charges);
     a->written_log_bytes = a->now.log_bytes;
     pthread_mutex_lock(&a->mutex);
     sup_vv_copy(&a->published, &a->now.vv);
     sup_vv_copy(&a->published_floor, &a->now.floor);
+    sup_vv_copy(&a->published_charges, &a->now.charges);
+    a->published_fresh = a->now.fresh;
     a->published_incarnation = a->now.incarnation;
     a->published_log_bytes = a->now.log_bytes;
     a->published_time = a->now.hlc.last;
@@ -157,9 +162,13 @@ static int load_vvs(struct sup_apply *a, struct sup_err *err)
     static const struct counters vv = {sup_key_meta_vv, sup_key_meta_vv_end, sup_key_meta_vv_parse};
     static const struct counters floor = {sup_key_meta_floor, sup_key_meta_floor_end,
                                           sup_key_meta_floor_parse};
+    static const struct counters charges = {sup_key_meta_charge, sup_key_meta_charge_end,
+                                            sup_key_meta_charge_parse};
     int rc = load_vv(a, &vv, &a->now.vv, err);
 
-    return rc == SUP_OK ? load_vv(a, &floor, &a->now.floor, err) : rc;
+    if (rc == SUP_OK)
+        rc = load_vv(a, &floor, &a->now.floor, err);
+    return rc == SUP_OK ? load_vv(a, &charges, &a->now.charges, err) : rc;
 }
 
 /* A store of before this was counted is counted once. */
@@ -238,6 +247,7 @@ static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts
     a->seen = sup_seen_new();
     a->outbox_low = INT64_MAX;
     a->outbox_since = INT64_MAX;
+    a->doubted_ms = a->complained_ms = INT64_MIN;
     sup_buf_init(&a->value, VALUE_MAX);
     sup_buf_init(&a->scratch, VALUE_MAX);
     sup_buf_init(&a->encoded, VALUE_MAX);
@@ -310,6 +320,7 @@ static void before_job(struct sup_apply *a)
 {
     state_copy(&a->before_job, &a->now);
     a->changes_before_job = a->n_changes;
+    a->source = (struct sup_apply_member){.id = 0};
 }
 
 static void take_back_job(struct sup_apply *a)
@@ -401,6 +412,11 @@ int sup_apply_run(struct sup_apply *a,
 struct sup_writer *sup_apply_writer(struct sup_apply *a)
 {
     return a->writer;
+}
+
+struct sup_store *sup_apply_store(const struct sup_apply *a)
+{
+    return a->opts.store;
 }
 
 const struct sup_hash_key *sup_apply_hash(const struct sup_apply *a)

@@ -1,13 +1,14 @@
 /* The log, and under which incarnation this node writes it. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
 #include "store/meta.h"
 
-/* New incarnations of this node leave this part of every version vector to others. When restarts
- * without a reachable peer have used it up, the old one is continued: a node that cannot decide
- * would be worse than one that a repair may have to mend. */
-#define OWN_SHARE (SUP_VV_MAX / 4 * 3)
+/* How often peers' claims make this node leave an incarnation that it is certain of. Such a claim
+ * is false: a peer lies, or believed one that did. To leave the incarnation heals the second; to do
+ * so at each claim would let a liar fill version vectors with this node's incarnations. */
+#define DOUBT_EVERY_MS (24 * 3600 * INT64_C(1000))
 
 void sup_apply_settle(struct sup_apply *a, uint64_t incarnation)
 {
@@ -24,23 +25,43 @@ void sup_apply_revoke(struct sup_apply *a, uint64_t incarnation)
     a->revoked = incarnation;
 }
 
-static bool may_continue(struct sup_apply *a)
+bool sup_apply_is_certain(const struct sup_apply *a)
 {
-    uint64_t present = a->now.incarnation;
-
-    return a->revoked != present && (a->now.fresh || a->settled == present);
+    return a->now.fresh || a->settled == a->now.incarnation;
 }
 
+bool sup_apply_certain(struct sup_apply *a)
+{
+    bool certain;
+
+    pthread_mutex_lock(&a->mutex);
+    certain = a->published_fresh || a->settled == a->published_incarnation;
+    pthread_mutex_unlock(&a->mutex);
+    return certain;
+}
+
+static bool may_continue(struct sup_apply *a)
+{
+    if (!sup_apply_is_certain(a))
+        return false;
+    return a->revoked != a->now.incarnation ||
+           (a->doubted_ms != INT64_MIN && sup_mono_ms() - a->doubted_ms < DOUBT_EVERY_MS);
+}
+
+/* When the version vector has no room the old one is continued: a node that cannot decide would be
+ * worse than one that a repair may have to mend. */
 static void renew(struct sup_apply *a, struct sup_txn *t)
 {
     uint64_t old = a->now.incarnation;
 
-    if (a->now.vv.n >= OWN_SHARE) {
+    if (a->now.vv.n == SUP_VV_MAX && sup_vv_get(&a->now.vv, old) > 0) {
         sup_log_error("apply", "too many incarnations are known: the present one is continued",
                       SUP_U("incarnation", old));
         a->now.fresh = true;
         return;
     }
+    if (sup_apply_is_certain(a))
+        a->doubted_ms = sup_mono_ms();
     a->now.incarnation = a->opts.random_id();
     a->now.fresh = true;
     sup_meta_put_u64(t, SUP_META_INCARNATION, a->now.incarnation);
@@ -81,14 +102,17 @@ int sup_apply_adopt_vv(struct sup_apply *a, struct sup_txn *t, const struct sup_
 {
     (void)t; /* the end of the batch writes the counters */
     for (size_t i = 0; i < vv->n; i++) {
-        const struct sup_vv_entry *e = &vv->e[i];
-        if (e->seq <= sup_vv_get(&a->now.vv, e->incarnation))
+        uint64_t incarnation = vv->e[i].incarnation;
+        uint64_t seq = sup_apply_believed(a, incarnation, vv->e[i].seq);
+        if (seq <= sup_vv_get(&a->now.vv, incarnation))
             continue;
         /* The donor has more of ours than we have: this store is an old copy. */
-        if (e->incarnation == a->now.incarnation)
-            a->revoked = e->incarnation;
-        if (sup_vv_raise(&a->now.vv, e->incarnation, e->seq) != SUP_OK ||
-            sup_vv_raise(&a->now.floor, e->incarnation, e->seq) != SUP_OK)
+        if (incarnation == a->now.incarnation)
+            a->revoked = incarnation;
+        if (!sup_apply_admit(a, incarnation))
+            continue;
+        if (sup_vv_raise(&a->now.vv, incarnation, seq) != SUP_OK ||
+            sup_vv_raise(&a->now.floor, incarnation, seq) != SUP_OK)
             return sup_err_set(err, SUP_ELIMIT, "more than %d incarnations are known", SUP_VV_MAX);
     }
     return SUP_OK;

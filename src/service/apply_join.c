@@ -11,6 +11,7 @@ struct joined {
     struct sup_slice key;
     struct sup_record record;
     bool changed;
+    bool quarantined;
 };
 
 static int merge_one(struct joined *j, struct sup_slice encoded, struct sup_err *err)
@@ -26,8 +27,10 @@ static int merge_one(struct joined *j, struct sup_slice encoded, struct sup_err 
         rc = sup_apply_check(&e, &reg, err);
     if (rc != SUP_OK)
         return rc;
-    if (!sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms))
+    if (!sup_hlc_merge(&a->now.hlc, reg.time, a->batch_ms, a->opts.max_clock_drift_ms)) {
+        j->quarantined = true;
         return sup_apply_quarantine(a, j->t, &e, &reg, err);
+    }
     before = j->record.registers.r[e.cls - 1];
     merge = sup_register_merge(&j->record.registers.r[e.cls - 1], &reg);
     /* As everywhere, of two decisions with one place in the trail the larger one has it. */
@@ -42,7 +45,8 @@ static int merge_one(struct joined *j, struct sup_slice encoded, struct sup_err 
 }
 
 int sup_apply_joined(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
-                     const struct sup_slice *decisions, size_t n, struct sup_err *err)
+                     const struct sup_slice *decisions, size_t n, enum sup_remote *out,
+                     struct sup_err *err)
 {
     struct joined j = {.a = a, .t = t, .key = key};
     struct sup_registers before;
@@ -62,5 +66,8 @@ int sup_apply_joined(struct sup_apply *a, struct sup_txn *t, struct sup_slice ke
         rc = sup_apply_put_record(a, t, key, &j.record, err);
     if (rc == SUP_OK && j.changed)
         rc = sup_apply_note_change(a, key, &before, &j.record.registers, err);
+    *out = j.quarantined ? SUP_REMOTE_QUARANTINED
+           : j.changed   ? SUP_REMOTE_APPLIED
+                         : SUP_REMOTE_DUPLICATE;
     return rc;
 }

@@ -329,25 +329,49 @@ static int take_in(struct sup_apply *a, struct sup_txn *t, const struct sup_log_
     return sup_apply_merge(a, t, e->key, e->cls, reg, NULL, &applied, err);
 }
 
+/* Merged without a place in the log: the version vector has no room for its incarnation, or it
+ * claims to be one of this node's own decisions, which it cannot be. */
+static int take_in_uncounted(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
+                             const struct sup_register *reg, enum sup_remote *out,
+                             struct sup_err *err)
+{
+    static struct sup_metric *total;
+    int rc = take_in(a, t, e, reg, out, err);
+
+    if (!total)
+        total = sup_metric("supsync_mesh_uncounted_total", NULL, SUP_COUNTER,
+                           "Decisions of incarnations that are beyond a peer's share");
+    sup_metric_add(total, 1);
+    if (*out == SUP_REMOTE_APPLIED)
+        *out = SUP_REMOTE_UNCOUNTED;
+    return rc;
+}
+
 int sup_apply_remote(struct sup_apply *a, struct sup_txn *t, const struct sup_mutation *m,
                      enum sup_remote *out, struct sup_err *err)
 {
     struct sup_log_entry e = {.key = m->key, .cls = m->cls, .encoded = m->encoded};
     uint64_t have = sup_vv_get(&a->now.vv, m->incarnation);
     struct sup_register reg;
+    bool own = m->incarnation == a->now.incarnation && sup_apply_is_certain(a);
     int rc;
 
     *out = SUP_REMOTE_DUPLICATE;
-    if (m->seq <= have)
+    if (m->seq <= have && (own || m->incarnation != a->source.incarnation))
         return SUP_OK;
+    rc = sup_apply_check(&e, &reg, err);
+    if (rc != SUP_OK)
+        return rc;
+    if (m->seq <= have)
+        return take_in(a, t, &e, &reg, out, err);
+    if (own || !sup_apply_admit(a, m->incarnation))
+        return take_in_uncounted(a, t, &e, &reg, out, err);
     if (m->seq != have + 1)
         return sup_err_set(err, SUP_EINPUT, "gap in a peer's log: have %llu, got %llu",
                            (unsigned long long)have, (unsigned long long)m->seq);
-    rc = sup_apply_check(&e, &reg, err);
     /* Logged whether it wins or not: other peers may take it from here, and the sequence has no
      * gaps. */
-    if (rc == SUP_OK)
-        rc = sup_apply_log(a, t, m->incarnation, m->seq, &e, err);
+    rc = sup_apply_log(a, t, m->incarnation, m->seq, &e, err);
     return rc == SUP_OK ? take_in(a, t, &e, &reg, out, err) : rc;
 }
 

@@ -37,10 +37,20 @@ struct sup_applied {
 int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_proposal *p,
                      struct sup_applied *out, struct sup_err *err);
 
-enum sup_remote { SUP_REMOTE_APPLIED, SUP_REMOTE_DUPLICATE, SUP_REMOTE_QUARANTINED };
+/* Whose word the rest of the job carries: its number by sup_apply_member. A job that does not say
+ * carries nobody's in particular. */
+void sup_apply_from(struct sup_apply *a, uint64_t member);
 
-/* A peer's mutation. Must continue its incarnation's sequence: SUP_EINPUT at a gap or when
- * malformed. */
+enum sup_remote {
+    SUP_REMOTE_APPLIED,
+    SUP_REMOTE_DUPLICATE,
+    SUP_REMOTE_QUARANTINED,
+    SUP_REMOTE_UNCOUNTED /* merged, but its position is not kept: core/admission.h */
+};
+
+/* A peer's mutation. Must continue its incarnation's sequence, if that has an entry in the version
+ * vector: SUP_EINPUT at a gap or when malformed. What the incarnation's own node sends is merged
+ * even if the number was there already: a third one may have used it first, and falsely. */
 int sup_apply_remote(struct sup_apply *a, struct sup_txn *t, const struct sup_mutation *m,
                      enum sup_remote *out, struct sup_err *err);
 
@@ -60,13 +70,14 @@ int sup_apply_repaired(struct sup_apply *a, struct sup_txn *t, struct sup_slice 
 
 /* A whole record of a snapshot: its registers merged at once. Nothing is put into the outbox: a
  * node that joins does not know yet what its Region's list holds, and the scan that follows finds
- * what is missing there. SUP_EINPUT: malformed. */
+ * what is missing there. *out: whether any of it was quarantined. SUP_EINPUT: malformed. */
 int sup_apply_joined(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
-                     const struct sup_slice *decisions, size_t n, struct sup_err *err);
+                     const struct sup_slice *decisions, size_t n, enum sup_remote *out,
+                     struct sup_err *err);
 
 /* Everything up to vv was taken in by a repair (the donor's records AND what it had in quarantine,
  * as of the moment when its version vector was vv): raises the version vector and, where that left
- * the log behind, the floor. */
+ * the log behind, the floor. What the source's share has no room for is left out. */
 int sup_apply_adopt_vv(struct sup_apply *a, struct sup_txn *t, const struct sup_vv *vv,
                        struct sup_err *err);
 

@@ -249,6 +249,7 @@ static int job_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err 
 {
     struct join_job *k = (struct join_job *)job;
 
+    sup_apply_from(job->apply, sup_apply_member(job->apply, k->part.state.donor));
     return sup_join_store_part(job->apply, t, &k->part, &k->chunk, err);
 }
 

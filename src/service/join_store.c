@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "service/quarantine.h"
 #include "store/meta.h"
 
 #include <stdlib.h>
@@ -110,23 +111,45 @@ static int check_fit(const struct sup_joining_part *p, struct sup_txn *t, struct
     return rc;
 }
 
+/* Beyond the quarantine's end the part fails, as a message of the log does (service/quarantine.h),
+ * and the donor is left alone for a while: one whose clock is wrong must not fill the disk. */
+static int check_quarantine(struct sup_apply *a, enum sup_remote outcome, bool *looked,
+                            struct sup_err *err)
+{
+    if (outcome != SUP_REMOTE_QUARANTINED || *looked)
+        return SUP_OK;
+    *looked = true;
+    return sup_quarantine_is_full(sup_apply_store(a)) ? sup_quarantine_refuse(err) : SUP_OK;
+}
+
+static int put_quarantined(struct sup_apply *a, struct sup_txn *t, const struct sup_repair_entry *e,
+                           enum sup_remote *outcome, struct sup_err *err)
+{
+    enum sup_class cls = SUP_CLASS_BOUNCE;
+    struct sup_register reg;
+    int rc = sup_register_decode(e->encoded, &reg, &cls, err);
+
+    *outcome = SUP_REMOTE_DUPLICATE;
+    return rc == SUP_OK ? sup_apply_repaired(a, t, e->key, cls, e->encoded, outcome, err) : rc;
+}
+
 int sup_join_store_part(struct sup_apply *a, struct sup_txn *t, const struct sup_joining_part *part,
                         const struct sup_snapshot_chunk *chunk, struct sup_err *err)
 {
+    enum sup_remote outcome;
+    bool looked = false;
     int rc = check_fit(part, t, err);
 
     for (size_t i = 0; rc == SUP_OK && i < chunk->n_quarantined; i++) {
-        const struct sup_repair_entry *e = &chunk->quarantined[i];
-        enum sup_class cls = SUP_CLASS_BOUNCE;
-        enum sup_remote outcome;
-        struct sup_register reg;
-        rc = sup_register_decode(e->encoded, &reg, &cls, err);
+        rc = put_quarantined(a, t, &chunk->quarantined[i], &outcome, err);
         if (rc == SUP_OK)
-            rc = sup_apply_repaired(a, t, e->key, cls, e->encoded, &outcome, err);
+            rc = check_quarantine(a, outcome, &looked, err);
     }
     for (size_t i = 0; rc == SUP_OK && i < chunk->n; i++) {
         const struct sup_snapshot_record *r = &chunk->records[i];
-        rc = sup_apply_joined(a, t, r->key, r->decisions, r->n, err);
+        rc = sup_apply_joined(a, t, r->key, r->decisions, r->n, &outcome, err);
+        if (rc == SUP_OK)
+            rc = check_quarantine(a, outcome, &looked, err);
     }
     if (rc == SUP_OK && chunk->last)
         rc = sup_apply_adopt_vv(a, t, &part->state.vv, err);

@@ -19,7 +19,8 @@ int sup_join_store_phase(struct sup_txn *t, enum sup_join_phase phase, const cha
                          struct sup_err *err);
 
 /* A part of a copy: its records, what it means for the state, and with the last one the version
- * vector. SUP_EAGAIN: what came before it is not here. SUP_EINPUT: malformed. */
+ * vector. SUP_EAGAIN: what came before it is not here. SUP_EINPUT: malformed. SUP_ELIMIT: too much
+ * of it is from the future (service/quarantine.h). */
 int sup_join_store_part(struct sup_apply *a, struct sup_txn *t, const struct sup_joining_part *part,
                         const struct sup_snapshot_chunk *chunk, struct sup_err *err);
 

@@ -13,6 +13,7 @@
 struct sup_repair_env {
     struct sup_apply *apply; /* with a keeper */
     struct sup_store *store;
+    uint64_t member; /* pulling: the peer's number (sup_apply_member); 0: nobody's */
     /* Sends on the session, as sup_session_send without a time limit of its own. */
     int (*send)(void *arg, const struct sup_mesh_msg *msg);
     void *arg;

@@ -274,6 +274,7 @@ static int adopt_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct s
 {
     const struct sup_repair_pull *p = arg;
 
+    sup_apply_from(a, p->env.member);
     return sup_apply_adopt_vv(a, t, &p->vv, err);
 }
 

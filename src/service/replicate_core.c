@@ -113,6 +113,7 @@ static struct sup_replica_actions *step(struct sup_replicator *r, const struct s
     r->self.incarnation = sup_apply_incarnation(r->opts.apply);
     sup_apply_vv(r->opts.apply, &r->self.vv);
     sup_apply_floor(r->opts.apply, &r->self.floor);
+    r->self.certain = sup_apply_certain(r->opts.apply);
     r->self.log_bytes = sup_apply_log_bytes(r->opts.apply);
     r->self.holds = !sup_replicator_pulls(r);
     actions = sup_replica_step(r->core, sup_mono_ms(), &r->self, e);

@@ -67,6 +67,7 @@ static int prepare(struct sup_replicator *r, const char *name, const char *url, 
     p->own.name = keep(r, name);
     p->own.url = keep(r, url);
     p->config = &p->own;
+    p->member = sup_apply_member(r->opts.apply, name);
     p->configured = configured;
     p->level_mono_ms = p->behind_mono_ms = -1;
     p->absent_mono_ms = sup_mono_ms();
@@ -83,6 +84,16 @@ static int prepare(struct sup_replicator *r, const char *name, const char *url, 
     sup_cond_init(&p->cond);
     *out = p;
     return SUP_OK;
+}
+
+/* Those who share the room of version vectors. */
+static void share(struct sup_replicator *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_peers; i++)
+        n += !r->peers[i].retired;
+    sup_apply_share_among(r->opts.apply, n);
 }
 
 /* --- at start --- */
@@ -189,7 +200,10 @@ int sup_replicator_members_init(struct sup_replicator *r, struct sup_err *err)
             warn_configured(p);
         }
     }
-    return rc == SUP_OK ? remember(r, err) : rc;
+    if (rc == SUP_OK)
+        rc = remember(r, err);
+    share(r);
+    return rc;
 }
 
 void sup_replicator_members_fini(struct sup_replicator *r)
@@ -233,6 +247,7 @@ static int add(struct sup_replicator *r, const struct sup_peer_options *c, struc
     pthread_mutex_unlock(&r->core_mutex);
     if (rc != SUP_OK)
         return rc;
+    share(r);
     ask_anew(r);
     sup_log_info("members", "a peer was added", SUP_S("peer", p->config->name),
                  SUP_S("url", p->config->url));
@@ -391,6 +406,7 @@ static void set_retired(struct sup_peer *p, bool retired)
     pthread_mutex_lock(&r->core_mutex);
     sup_replica_retire(r->core, p->index, retired);
     pthread_mutex_unlock(&r->core_mutex);
+    share(r);
 }
 
 static void retire(struct sup_peer *p)

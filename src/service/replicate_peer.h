@@ -31,6 +31,7 @@ struct sup_peer {
     pthread_t thread;
     bool started;
     size_t index;                  /* among the peers; for ever */
+    uint64_t member;               /* its number in apply */
     atomic_bool retired;           /* decommissioned: neither dialled nor accepted */
     struct sup_peer_repair repair; /* the pull thread's */
 

@@ -33,6 +33,7 @@ static int pull_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err
     struct pull_job *j = (struct pull_job *)job;
 
     j->quarantined = 0;
+    sup_apply_from(j->peer->r->opts.apply, j->peer->member);
     for (size_t i = 0; i < j->mutations.n; i++) {
         enum sup_remote outcome;
         int rc = sup_apply_remote(j->peer->r->opts.apply, t, &j->mutations.m[i], &outcome, err);
@@ -134,12 +135,23 @@ static void note_error(struct sup_peer *p, int code, const char *text)
     pthread_mutex_unlock(&p->mutex);
 }
 
+/* Which incarnation is its own it says itself; and of what it has, only what can be taken from it
+ * is lacking here. */
+static void admit(struct sup_peer *p, uint64_t incarnation, struct sup_vv *vv)
+{
+    struct sup_apply *apply = p->r->opts.apply;
+
+    sup_apply_heard(apply, p->member, incarnation, sup_vv_get(vv, incarnation));
+    sup_apply_admissible(apply, p->member, vv);
+}
+
 /* Takes in what the heartbeats say. */
 static void refresh(struct sup_peer *p, struct sup_session_stats *stats)
 {
     struct sup_vv mine;
 
     sup_session_stats(p->session, stats);
+    admit(p, stats->incarnation, &stats->vv);
     sup_apply_vv(p->r->opts.apply, &mine);
     pthread_mutex_lock(&p->mutex);
     p->vv = stats->vv;
@@ -284,8 +296,11 @@ static int take_repair(struct sup_peer *p, const struct sup_mesh_msg *msg,
 static int take_trimmed(struct sup_peer *p, const struct sup_vv *floor)
 {
     struct sup_replica_orders orders;
+    struct sup_vv vv;
 
-    tell(p, (struct sup_replica_event){.type = SUP_EV_TRIMMED, .vv = floor}, &orders);
+    sup_vv_copy(&vv, floor);
+    sup_apply_admissible(p->r->opts.apply, p->member, &vv);
+    tell(p, (struct sup_replica_event){.type = SUP_EV_TRIMMED, .vv = &vv}, &orders);
     return SUP_OK;
 }
 
@@ -404,9 +419,13 @@ static void attach(struct sup_peer *p, struct sup_session *s)
 static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
 {
     struct sup_replica_event e = {
-        .type = SUP_EV_DIALED, .peer = p->index, .session = p->session_id, .vv = &hello->vv};
+        .type = SUP_EV_DIALED, .peer = p->index, .session = p->session_id};
     struct sup_replica_orders orders;
+    struct sup_vv vv;
 
+    sup_vv_copy(&vv, &hello->vv);
+    admit(p, hello->incarnation, &vv);
+    e.vv = &vv;
     /* Before the core decides whether to pull: this peer may have so much that a copy is better. */
     sup_peer_join(p, NULL);
     sup_replicator_step(p->r, &e, &orders);

@@ -121,7 +121,11 @@ static bool due(struct sup_peer_repair *r, const struct sup_session_stats *stats
 
 static void start(struct sup_peer_repair *r)
 {
-    struct sup_repair_env env = {.apply = r->apply, .store = r->store, .send = send_on, .arg = r};
+    struct sup_repair_env env = {.apply = r->apply,
+                                 .store = r->store,
+                                 .member = sup_apply_member(r->apply, r->peer),
+                                 .send = send_on,
+                                 .arg = r};
 
     r->pull = sup_repair_pull_new(&env, r->adopt);
     r->adopt = r->now = false;

@@ -1,0 +1,146 @@
+/* Whose incarnations have an entry in the version vector: core/admission.h, with what the store and
+ * the members say. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/admission.h"
+#include "service/apply_internal.h"
+
+/* A member that said nothing for so long is not there to be asked: heartbeats come each second, and
+ * a session ends after 5 s of silence. */
+#define HEARD_MS 10000
+/* Of one reason to complain one line is logged in so long. */
+#define LOG_EVERY_MS 60000
+
+uint64_t sup_apply_member(const struct sup_apply *a, const char *name)
+{
+    uint64_t id = sup_hash64(&a->opts.hash, sup_slice_str(name));
+
+    return id != 0 ? id : 1;
+}
+
+void sup_apply_share_among(struct sup_apply *a, size_t n_peers)
+{
+    pthread_mutex_lock(&a->mutex);
+    a->n_peers = n_peers;
+    pthread_mutex_unlock(&a->mutex);
+}
+
+/* With the mutex; NULL: nobody. */
+static struct sup_apply_member *find(struct sup_apply *a, uint64_t id)
+{
+    for (size_t i = 0; i < a->n_members; i++) {
+        if (a->members[i].id == id)
+            return &a->members[i];
+    }
+    return NULL;
+}
+
+void sup_apply_heard(struct sup_apply *a, uint64_t member, uint64_t incarnation, uint64_t seq)
+{
+    struct sup_apply_member *m;
+
+    pthread_mutex_lock(&a->mutex);
+    m = find(a, member);
+    if (!m && a->n_members < SUP_APPLY_MEMBERS_MAX)
+        m = &a->members[a->n_members++];
+    if (m)
+        *m = (struct sup_apply_member){
+            .id = member, .incarnation = incarnation, .seq = seq, .mono_ms = sup_mono_ms()};
+    pthread_mutex_unlock(&a->mutex);
+}
+
+void sup_apply_from(struct sup_apply *a, uint64_t member)
+{
+    const struct sup_apply_member *m;
+
+    pthread_mutex_lock(&a->mutex);
+    m = find(a, member);
+    a->source = m ? *m : (struct sup_apply_member){.id = member};
+    pthread_mutex_unlock(&a->mutex);
+}
+
+/* With the mutex, on the writer thread: who calls it its own; NULL: nobody. The first one who did
+ * when it was admitted, whatever others say since; of several before that, the job's source. */
+static const struct sup_apply_member *owner(struct sup_apply *a, uint64_t incarnation)
+{
+    uint64_t charge = sup_vv_get(&a->now.charges, incarnation);
+    const struct sup_apply_member *claims = NULL;
+
+    for (size_t i = 0; i < a->n_members; i++) {
+        const struct sup_apply_member *m = &a->members[i];
+        if (sup_admission_charge(m->id, true) == charge)
+            return m;
+        if (m->incarnation == incarnation && (!claims || m->id == a->source.id))
+            claims = m;
+    }
+    return claims;
+}
+
+static void complain(struct sup_apply *a, uint64_t incarnation)
+{
+    int64_t now = sup_mono_ms();
+
+    if (a->complained_ms != INT64_MIN && now - a->complained_ms < LOG_EVERY_MS)
+        return;
+    a->complained_ms = now;
+    sup_log_warn("apply",
+                 "a peer brings more incarnations than its share of the version vector "
+                 "holds: their decisions are merged, but not counted",
+                 SUP_U("incarnation", incarnation));
+}
+
+bool sup_apply_admit(struct sup_apply *a, uint64_t incarnation)
+{
+    const struct sup_apply_member *m;
+    uint64_t charge;
+    size_t n_peers;
+
+    if (sup_vv_get(&a->now.vv, incarnation) > 0)
+        return true;
+    pthread_mutex_lock(&a->mutex);
+    n_peers = a->n_peers;
+    m = owner(a, incarnation);
+    charge = sup_admission_charge(m ? m->id : a->source.id, m != NULL);
+    pthread_mutex_unlock(&a->mutex);
+    if (n_peers == 0 || (!m && a->source.id == 0))
+        return a->now.vv.n < SUP_VV_MAX - SUP_ADMISSION_OWN;
+    if (sup_admission_room(&a->now.charges, a->now.vv.n, n_peers, charge) > 0 &&
+        sup_vv_raise(&a->now.charges, incarnation, charge) == SUP_OK)
+        return true;
+    complain(a, incarnation);
+    return false;
+}
+
+uint64_t sup_apply_believed(struct sup_apply *a, uint64_t incarnation, uint64_t seq)
+{
+    const struct sup_apply_member *m;
+
+    if (incarnation == a->now.incarnation && sup_apply_is_certain(a))
+        return 0;
+    pthread_mutex_lock(&a->mutex);
+    m = owner(a, incarnation);
+    if (m && m->id != a->source.id && m->incarnation == incarnation && seq > m->seq &&
+        sup_mono_ms() - m->mono_ms < HEARD_MS)
+        seq = m->seq;
+    pthread_mutex_unlock(&a->mutex);
+    return seq;
+}
+
+void sup_apply_admissible(struct sup_apply *a, uint64_t member, struct sup_vv *theirs)
+{
+    struct sup_admission_peer p = {.own_room = SUP_VV_MAX, .relay_room = SUP_VV_MAX};
+    const struct sup_apply_member *m;
+
+    pthread_mutex_lock(&a->mutex);
+    m = find(a, member);
+    p.present = m ? m->incarnation : 0;
+    if (a->n_peers > 0) {
+        size_t known = a->published.n;
+        p.own_room = sup_admission_room(&a->published_charges, known, a->n_peers,
+                                        sup_admission_charge(member, true));
+        p.relay_room = sup_admission_room(&a->published_charges, known, a->n_peers,
+                                          sup_admission_charge(member, false));
+    }
+    sup_admission_filter(&p, &a->published, theirs);
+    pthread_mutex_unlock(&a->mutex);
+}
