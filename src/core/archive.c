@@ -150,26 +150,21 @@ static bool has_mark(const struct sup_archive *a)
     return a->window.n >= 3 && memcmp(a->window.p, "\xef\xbb\xbf", 3) == 0;
 }
 
-/* Moves to the next line that begins with '{'. False when it is not in the window. */
+/* Moves to where the next document may begin, behind the first byte. False when that is not in the
+ * window: what need not be looked at again is dropped. */
 static bool skip(struct sup_archive *a)
 {
-    while (a->at < a->window.n) {
-        const uint8_t *p = a->window.p + a->at;
-        const uint8_t *nl = memchr(p, '\n', a->window.n - a->at);
-        if (nl == NULL) {
-            a->at = a->window.n;
-            return false;
-        }
-        a->at = (size_t)(nl - a->window.p);
-        if (a->at + 1 == a->window.n)
-            return false; /* whether '{' follows is not known: the newline stays */
-        a->at++;
-        if (a->window.p[a->at] == '{') {
-            a->skipping = false;
-            return true;
-        }
-    }
-    return false;
+    struct sup_slice text = sup_slice_of(a->window.p + a->at, a->window.n - a->at);
+    size_t at;
+
+    a->skipping = !sup_json_next_start(text, 1, a->last, &at);
+    if (!a->skipping)
+        a->at += at;
+    else
+        a->at += a->last                ? text.n
+                 : at > 0 && text.n > 0 ? at - 1
+                                        : 0; /* a newline before it counts */
+    return !a->skipping;
 }
 
 static int too_long(struct sup_archive *a, const uint8_t *start, uint64_t *offset)

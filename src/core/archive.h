@@ -42,8 +42,8 @@ void sup_archive_fed(struct sup_archive *a, size_t n, bool last);
  *   SUP_OK
  *   SUP_EAGAIN     feed more
  *   SUP_ENOTFOUND  the end
- *   SUP_ELIMIT     at *offset something longer than document_max was skipped, up to the next line
- *                  that begins with '{' */
+ *   SUP_ELIMIT     at *offset something longer than document_max was skipped, up to where another
+ *                  one may begin (core/json_split.h) */
 int sup_archive_next(struct sup_archive *a, struct sup_slice *document, uint64_t *offset);
 
 #endif

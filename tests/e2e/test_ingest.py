@@ -106,6 +106,21 @@ class Explain(harness.TestCase):
         self.assertEqual(lines[1]["offset"], len(good) + 1)
         self.assertIn("neither eventType nor notificationType", lines[4]["error"])
 
+    def test_damage_in_one_line(self):
+        # Firehose puts nothing between records that end without a newline.
+        good = [json.dumps(bounce(f"a{i}@example.com", i), separators=(",", ":")).encode()
+                for i in range(40)]
+        good[20:] = [json.dumps(envelope(json.loads(g))).encode() for g in good[20:]]
+        for damaged in (good[7][:-1], good[7][:100], good[7][:37], good[27][:-30],
+                        good[7].replace(b'"eventType":"', b'"eventType":'), b"rubbish"):
+            data = b"".join(good[:20]) + damaged + b"".join(good[20:])
+            r, lines = self.explain(data)
+            self.assertEqual(r.returncode, 1)
+            events = [e for e in lines if e.get("type") == "Bounce"]
+            refused = [e for e in lines if "error" in e]
+            self.assertEqual((len(events), len(refused)), (40, 1), damaged)
+            self.assertEqual(refused[0]["offset"], sum(map(len, good[:20])))
+
     def test_cut_off_gzip(self):
         lines = b"".join(json.dumps(bounce(f"a{i}@example.com", i)).encode() for i in range(3000))
         r, read = self.explain(gzip.compress(lines)[:-100])

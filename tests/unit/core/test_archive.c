@@ -127,6 +127,8 @@ static void test_pieces_do_not_matter(void **state)
 {
     struct sup_rng rng = property_rng("archive pieces");
     struct sup_archive *a = sup_archive_new(DOCUMENT_MAX);
+    static const char *const starts[] = {"{\"eventType\":", "{\n \"Type\"", "{\"notificationType\"",
+                                         "{\"version", "{   \"Records\""};
     struct sup_buf whole, pieces;
     uint8_t text[1500];
 
@@ -136,7 +138,10 @@ static void test_pieces_do_not_matter(void **state)
     for (size_t i = 0; i < property_cases(3000); i++) {
         size_t n = sup_rng_below(&rng, sizeof(text));
         for (size_t k = 0; k < n; k++)
-            text[k] = (uint8_t) "{}{}[]\"\"\\ \n\na"[sup_rng_below(&rng, 13)];
+            text[k] = (uint8_t) "{}{}[]\"\"\\ \n\na,:"[sup_rng_below(&rng, 15)];
+        for (size_t k = 0; property_chance(&rng, 50) && k + 20 < n;
+             k += 20 + sup_rng_below(&rng, 99))
+            memcpy(text + k, starts[k % SUP_COUNT(starts)], strlen(starts[k % SUP_COUNT(starts)]));
         struct sup_slice rest = {text, n}, doc;
         sup_buf_reset(&whole);
         while (sup_json_split(&rest, &doc))

@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include "aws_fixture.h"
+#include "base/array.h"
 #include "core/base64.h"
 #include "core/json_locate.h"
 #include "core/json_split.h"
@@ -515,6 +516,56 @@ static void test_split(void **state)
     check_split("}{}", (const char *const[]){"}{}", NULL});
 }
 
+/* One damaged document in a line of good ones costs none of them, whatever it lost. */
+static void test_split_finds_the_next_one(void **state)
+{
+    static const char *const events[] = {
+        "{\"eventType\":\"Send\",\"a\":[{\"b\":\"}\\\"\"}]}",
+        "{\"notificationType\" : \"Bounce\"}",
+        "{\n  \"Type\" : \"Notification\", \"Message\":\"{\\\"eventType\\\":1}\"}",
+        "{\"version\":\"0\",\"detail\":{}}",
+        "{\"Records\":[]}",
+    };
+    static const char *const broken[] = {
+        "{\"eventType\":\"Bou",
+        "{\"eventType\":\"Bounce\",\"mail\":{\"destination\":[\"a",
+        "{\"eventType\":\"Bounce\",\"mail\":{",
+        "{\"eventType\":Bounce\"}",
+        "{\"a\" \"b\"}",
+        "{",
+        "[[",
+        "not json ",
+        "}]",
+        "\"",
+        "{\"a\":\"\\",
+    };
+
+    (void)state;
+    for (size_t g = 0; g < SUP_COUNT(events); g++) {
+        for (size_t b = 0; b < SUP_COUNT(broken); b++) {
+            char text[1000];
+            snprintf(text, sizeof(text), "%s%s%s%s", events[g], broken[b], events[g], events[g]);
+            struct sup_slice rest = sup_slice_str(text), doc;
+            size_t found = 0, others = 0;
+            while (sup_json_split(&rest, &doc)) {
+                bool is_good = sup_slice_eq(doc, sup_slice_str(events[g]));
+                found += is_good;
+                others += !is_good;
+            }
+            if (found != 3 || others != 1)
+                fail_msg("%s: %zu found, %zu others", text, found, others);
+        }
+    }
+    /* Valid documents are never cut short, whatever objects they hold. */
+    check_split("{\"a\":{\"eventType\":1},\"b\" : [\"x\" , \"y\"]\n}{\"Type\":2}",
+                (const char *const[]){"{\"a\":{\"eventType\":1},\"b\" : [\"x\" , \"y\"]\n}",
+                                      "{\"Type\":2}", NULL});
+    /* The end of a line within a string ends it all, as long as what follows begins with a brace.
+     */
+    check_split("{\"a\":\"b\n{\"c\":1}\n{\"d\":2}\n",
+                (const char *const[]){"{\"a\":\"b\n", "{\"c\":1}", "{\"d\":2}", NULL});
+}
+
 static void test_split_ends_and_covers(void **state)
 {
     struct sup_rng rng = property_rng("split");
@@ -584,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_error_says_where),
         cmocka_unit_test(test_mutations_three_readers),
         cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_finds_the_next_one),
         cmocka_unit_test(test_split_ends_and_covers),
         cmocka_unit_test(test_base64),
     };
