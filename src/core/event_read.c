@@ -84,6 +84,7 @@ static const struct {
     {"Open", SUP_EVENT_OPEN, SUP_BLOCK_OPEN},
     {"Click", SUP_EVENT_CLICK, SUP_BLOCK_CLICK},
     {"Rendering Failure", SUP_EVENT_RENDERING_FAILURE, SUP_BLOCK_FAILURE},
+    {"RenderingFailure", SUP_EVENT_RENDERING_FAILURE, SUP_BLOCK_FAILURE},
     {"DeliveryDelay", SUP_EVENT_DELIVERY_DELAY, SUP_BLOCK_DELIVERY_DELAY},
     {"Subscription", SUP_EVENT_SUBSCRIPTION, SUP_BLOCK_SUBSCRIPTION},
     /* SES's greeting when a topic is attached to an identity. */

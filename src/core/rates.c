@@ -77,7 +77,7 @@ static enum sup_rate_what what_of(const struct sup_event *e, const struct sup_ev
 
 static bool is_global(const struct sup_event *e)
 {
-    return e->type == SUP_EVENT_BOUNCE && sup_slice_eq(e->sub_type, SUP_SLICE_LIT("Suppressed"));
+    return sup_classify_rule_for(e)->cause == SUP_CAUSE_GLOBAL_LIST;
 }
 
 /* A verdict that came of the policy (global-list hits ignored) does not change what SES counts. */

@@ -13,7 +13,7 @@
 
 #define BYTES_MAX     (16U << 20)
 #define MARK_MS       ((int64_t)15 * 24 * 3600 * 1000)
-#define STATE_VERSION 2  /* 1 had no list of what waits */
+#define STATE_VERSION 3  /* 1 had no list of what waits, 2 no time of escalation */
 #define WAITING_MAX   32 /* of one address; older ones wait for the retention to end */
 
 struct item {
@@ -208,6 +208,7 @@ static void encode_state(const struct state *s, struct sup_buf *out)
 {
     sup_buf_add_byte(out, STATE_VERSION);
     sup_buf_add_be64(out, (uint64_t)s->e.delivered_ms);
+    sup_buf_add_be64(out, (uint64_t)s->e.escalated_ms);
     sup_buf_add_byte(out, (uint8_t)s->e.n);
     for (size_t i = 0; i < s->e.n; i++) {
         sup_buf_add_be64(out, (uint64_t)s->e.time_ms[i]);
@@ -225,9 +226,11 @@ static int decode_state(struct sup_slice value, struct state *s)
     struct sup_escalation *e = &s->e;
     uint8_t version = sup_cur_byte(&c);
 
-    if (version != 1 && version != STATE_VERSION)
+    if (version < 1 || version > STATE_VERSION)
         return c.failed ? SUP_ECORRUPT : SUP_EVERSION;
     e->delivered_ms = (int64_t)sup_cur_be64(&c);
+    if (version >= 3)
+        e->escalated_ms = (int64_t)sup_cur_be64(&c);
     size_t n = version == 1 ? SUP_ESCALATION_KEPT : sup_cur_byte(&c);
     for (; c.n > 0 && e->n < n && e->n < SUP_ESCALATION_KEPT; e->n++) {
         e->time_ms[e->n] = (int64_t)sup_cur_be64(&c);
@@ -414,8 +417,8 @@ static int run_soft(struct sup_soft_job *j, const struct item *it, int64_t now_m
         j->config->soft.escalation != SUP_ESCALATION_OFF && sup_escalation_due(&s.e, &policy, &why);
     bool waits =
         now_ms - it->time_ms < j->config->soft.retention_ms && it->time_ms >= s.e.delivered_ms;
-    if (due) /* the same bounces do not call for it twice */
-        sup_escalation_delivered(&s.e, it->time_ms);
+    if (due)
+        sup_escalation_followed(&s.e);
     if (waits)
         add_waiting(&s, id.b, it->time_ms);
     write_state(j, it, t, &s);

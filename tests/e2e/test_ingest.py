@@ -794,6 +794,12 @@ class Soft(harness.TestCase):
         metrics = self.node.request("GET", "/metrics").body.decode()
         self.assertRegex(metrics, r'supsync_escalations_total\{mode="shadow"\} [1-9]')
         self.assertIn('supsync_escalations_total{mode="enforce"} 0', metrics)
+        # It changes nothing else: what is known of the address goes on, in whatever order it comes.
+        self.feed(self.soft("dead@example.com", 9, 47.5))
+        rows = {r["message_id"]: r for r in self.lines()}
+        self.assertEqual(len(rows), 7)
+        self.assertEqual(rows["message-9"]["bounces"], 7)
+        self.assertEqual(rows["message-5"]["bounces"], 6)
 
     def test_usage(self):
         self.node.start()

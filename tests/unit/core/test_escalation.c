@@ -68,6 +68,8 @@ static void test_weights(void **state)
     assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("Transient/General"), "r"), ONE);
     assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("Transient/New"), "r"), ONE);
     assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("Undetermined/Undetermined"), "r"), 1);
+    assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("Transient/CustomTimeoutExceeded"), "r"),
+                     1);
     assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("Transient/MessageTooLarge"), "r"), 0);
     assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("transient/contentrejected"), "r"), 0);
     assert_int_equal(sup_escalation_weight(SUP_SLICE_LIT("Transient/AttachmentRejected"), "r"), 0);
@@ -78,6 +80,68 @@ static void test_weights(void **state)
     for (int i = 0; i < 16; i++)
         sup_escalation_bounced(&e, i, 0);
     assert_false(due(&e));
+}
+
+/* Many messages that were too large do not make forget that the mailbox was full. */
+static void test_what_weighs_nothing_makes_room(void **state)
+{
+    struct sup_escalation e;
+
+    (void)state;
+    sup_escalation_init(&e);
+    for (int i = 0; i < 4; i++)
+        sup_escalation_bounced(&e, i * 10 * DAY, ONE);
+    for (int i = 0; i < 100; i++)
+        sup_escalation_bounced(&e, 31 * DAY + i, 0);
+    assert_int_equal(e.n, SUP_ESCALATION_KEPT);
+    assert_false(due(&e));
+    sup_escalation_bounced(&e, 50 * DAY, ONE);
+    assert_true(due(&e));
+    sup_escalation_bounced(&e, 5 * DAY, 0); /* older than all such that are kept */
+    assert_int_equal(e.weight[0], ONE);
+    assert_int_equal(e.weight[1], ONE);
+}
+
+/* The window that a late soft bounce completes is not the newest one. */
+static void test_late_soft_bounce(void **state)
+{
+    struct sup_escalation e;
+    const char *why = NULL;
+
+    (void)state;
+    sup_escalation_init(&e);
+    sup_escalation_bounced(&e, 1 * DAY, ONE);
+    sup_escalation_bounced(&e, 3 * DAY, ONE);
+    sup_escalation_bounced(&e, 40 * DAY, ONE);
+    assert_false(due(&e));
+    sup_escalation_bounced(&e, 2 * DAY, ONE);
+    assert_true(sup_escalation_due(&e, &policy, &why));
+    assert_string_equal(why, "window");
+    sup_escalation_delivered(&e, 2 * DAY); /* so late, too: it was none */
+    assert_false(due(&e));
+}
+
+/* What called for a suppression once does not again; soft bounces since the last delivery, which
+ * say how long to wait with a resend, are counted on. */
+static void test_followed(void **state)
+{
+    struct sup_escalation e;
+
+    (void)state;
+    sup_escalation_init(&e);
+    for (int i = 1; i <= 3; i++)
+        sup_escalation_bounced(&e, i * DAY, ONE);
+    assert_true(due(&e));
+    sup_escalation_followed(&e);
+    assert_false(due(&e));
+    assert_int_equal(sup_escalation_since(&e), 3);
+    sup_escalation_bounced(&e, 2 * DAY + 1, ONE); /* late */
+    for (int i = 4; i <= 6; i++) {
+        assert_false(due(&e));
+        sup_escalation_bounced(&e, i * DAY, ONE);
+    }
+    assert_true(due(&e));
+    assert_int_equal(sup_escalation_since(&e), 7);
 }
 
 static void test_rules_can_be_off(void **state)
@@ -152,6 +216,9 @@ int main(void)
         cmocka_unit_test(test_consecutive),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_what_weighs_nothing_makes_room),
+        cmocka_unit_test(test_late_soft_bounce),
+        cmocka_unit_test(test_followed),
         cmocka_unit_test(test_rules_can_be_off),
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_backoff),
