@@ -38,8 +38,8 @@ static void rocks_snapshot_free(struct sup_store *s, struct sup_snapshot *base)
     free(snap);
 }
 
-static int rocks_get(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
-                     struct sup_slice key, struct sup_buf *out, struct sup_err *err)
+int rocks_get(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+              struct sup_slice key, struct sup_buf *out, struct sup_err *err)
 {
     struct rocks *r = rocks_of(s);
     const rocksdb_readoptions_t *read = snap == NULL ? r->read : rocks_snapshot_of(snap)->read;

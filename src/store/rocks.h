@@ -2,6 +2,7 @@
 #define SUP_STORE_ROCKS_H
 
 #include "store/ops.h"
+#include "store/overlay.h"
 
 #include <rocksdb/c.h>
 
@@ -62,10 +63,14 @@ bool rocks_error_is_no_space(const char *text);
 /* The kind of error that a text of RocksDB's stands for. */
 int rocks_error_code(const char *text);
 
-/* rocks_iter.c: with a batch, the batch's writes are laid over the store's. */
+/* rocks.c */
+int rocks_get(struct sup_store *s, const struct sup_snapshot *snap, enum sup_cf cf,
+              struct sup_slice key, struct sup_buf *out, struct sup_err *err);
+
+/* rocks_iter.c: with an overlay, its writes are laid over the store's; NULL without. */
 struct sup_iter *rocks_iter_new(struct rocks *r, const struct sup_snapshot *snap,
-                                rocksdb_writebatch_wi_t *batch, enum sup_cf cf,
-                                struct sup_slice lower, struct sup_slice upper, bool cache);
+                                struct sup_overlay *overlay, enum sup_cf cf, struct sup_slice lower,
+                                struct sup_slice upper, bool cache);
 
 /* rocks_txn.c */
 struct sup_txn *rocks_begin(struct sup_store *s);

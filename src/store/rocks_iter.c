@@ -2,10 +2,16 @@
 
 #include <stdlib.h>
 
+/* Merges two ordered sequences: the store's, and what a transaction wrote over it. */
 struct rocks_iter {
     struct sup_iter base;
     rocksdb_iterator_t *it;
     rocksdb_readoptions_t *read; /* its upper bound points into base.bounds */
+    struct sup_overlay *overlay; /* NULL: the store alone */
+    enum sup_cf cf;
+    size_t place; /* in the overlay */
+    bool over;    /* what the iterator stands at is the overlay's */
+    struct sup_overlay_entry entry;
 };
 
 static const struct rocks_iter *rocks_iter_const(const struct sup_iter *it)
@@ -18,35 +24,79 @@ static struct rocks_iter *rocks_iter_of(struct sup_iter *it)
     return (struct rocks_iter *)(void *)it;
 }
 
-static bool iter_valid(const struct sup_iter *it)
-{
-    return rocksdb_iter_valid(rocks_iter_const(it)->it) != 0;
-}
-
-static struct sup_slice iter_key(const struct sup_iter *it)
+static struct sup_slice store_key(const struct rocks_iter *it)
 {
     size_t n;
-    const char *p = rocksdb_iter_key(rocks_iter_const(it)->it, &n);
+    const char *p = rocksdb_iter_key(it->it, &n);
 
     return sup_slice_of(p, n);
 }
 
-static struct sup_slice iter_value(const struct sup_iter *it)
+static bool store_valid(const struct rocks_iter *it)
 {
-    size_t n;
-    const char *p = rocksdb_iter_value(rocks_iter_const(it)->it, &n);
+    return rocksdb_iter_valid(it->it) != 0;
+}
 
+/* Finds what comes first, the overlay's if both have the key, and passes over what was deleted. */
+static void settle(struct rocks_iter *it)
+{
+    it->over = false;
+    while (it->overlay != NULL && sup_overlay_at(it->overlay, it->cf, it->place, &it->entry)) {
+        int order = store_valid(it) ? sup_slice_cmp(it->entry.key, store_key(it)) : -1;
+        if (order > 0)
+            return;
+        it->over = !it->entry.deleted;
+        if (it->over)
+            return;
+        it->place++;
+        if (order == 0)
+            rocksdb_iter_next(it->it);
+    }
+}
+
+static bool iter_valid(const struct sup_iter *base)
+{
+    const struct rocks_iter *it = rocks_iter_const(base);
+
+    return it->over || store_valid(it);
+}
+
+static struct sup_slice iter_key(const struct sup_iter *base)
+{
+    const struct rocks_iter *it = rocks_iter_const(base);
+
+    return it->over ? it->entry.key : store_key(it);
+}
+
+static struct sup_slice iter_value(const struct sup_iter *base)
+{
+    const struct rocks_iter *it = rocks_iter_const(base);
+    size_t n;
+
+    if (it->over)
+        return it->entry.value;
+    const char *p = rocksdb_iter_value(it->it, &n);
     return sup_slice_of(p, n);
 }
 
-static void iter_next(struct sup_iter *it)
+static void iter_next(struct sup_iter *base)
 {
-    rocksdb_iter_next(rocks_iter_of(it)->it);
+    struct rocks_iter *it = rocks_iter_of(base);
+
+    if (!it->over || (store_valid(it) && sup_slice_eq(it->entry.key, store_key(it))))
+        rocksdb_iter_next(it->it);
+    it->place += it->over ? 1 : 0;
+    settle(it);
 }
 
-static void iter_seek(struct sup_iter *it, struct sup_slice key)
+static void iter_seek(struct sup_iter *base, struct sup_slice key)
 {
-    rocksdb_iter_seek(rocks_iter_of(it)->it, (const char *)key.p, key.n);
+    struct rocks_iter *it = rocks_iter_of(base);
+
+    rocksdb_iter_seek(it->it, (const char *)key.p, key.n);
+    if (it->overlay != NULL)
+        it->place = sup_overlay_seek(it->overlay, it->cf, key);
+    settle(it);
 }
 
 static int iter_status(const struct sup_iter *it, struct sup_err *err)
@@ -78,14 +128,15 @@ static const struct sup_iter_ops iter_ops = {
 };
 
 struct sup_iter *rocks_iter_new(struct rocks *r, const struct sup_snapshot *snap,
-                                rocksdb_writebatch_wi_t *batch, enum sup_cf cf,
-                                struct sup_slice lower, struct sup_slice upper, bool cache)
+                                struct sup_overlay *overlay, enum sup_cf cf, struct sup_slice lower,
+                                struct sup_slice upper, bool cache)
 {
     struct rocks_iter *it = calloc(1, sizeof(*it));
 
     if (it == NULL)
         return NULL;
-    if (sup_iter_init(&it->base, &iter_ops, lower, upper) != SUP_OK) {
+    if ((overlay != NULL && sup_overlay_sort(overlay, cf) != SUP_OK) ||
+        sup_iter_init(&it->base, &iter_ops, lower, upper) != SUP_OK) {
         free(it);
         return NULL;
     }
@@ -98,7 +149,7 @@ struct sup_iter *rocks_iter_new(struct rocks *r, const struct sup_snapshot *snap
         rocksdb_readoptions_set_iterate_upper_bound(it->read, (const char *)it->base.upper.p,
                                                     it->base.upper.n);
     it->it = rocksdb_create_iterator_cf(r->db, it->read, r->cfs[cf]);
-    if (batch != NULL) /* takes the iterator over */
-        it->it = rocksdb_writebatch_wi_create_iterator_with_base_cf(batch, it->it, r->cfs[cf]);
+    it->overlay = overlay;
+    it->cf = cf;
     return &it->base;
 }

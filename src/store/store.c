@@ -132,8 +132,8 @@ struct sup_iter *sup_iter_scan(struct sup_store *s, const struct sup_snapshot *s
     return it;
 }
 
-/* The back end may know the upper bound too and stop there; it is checked here for all of them:
- * RocksDB's batch iterator applies it to the database's keys but not to the batch's. */
+/* The back end may know the upper bound too and stop there; it is checked here for all of them: to
+ * RocksDB it is told, but not to what a transaction lays over it. */
 bool sup_iter_valid(const struct sup_iter *it)
 {
     if (it->txn != NULL && it->txn->err.code != SUP_OK)

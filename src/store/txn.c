@@ -98,7 +98,6 @@ void sup_txn_rollback_to_mark(struct sup_txn *t)
 {
     if (!t->mark_failed)
         t->err.code = SUP_OK;
-    /* Going back costs RocksDB a rebuild of the batch's index, so not for nothing. */
     if (t->size.writes == t->mark_size.writes)
         return;
     t->size = t->mark_size;
