@@ -65,30 +65,25 @@ static int add_recipient(struct sup_json_target *t, struct sup_event_recipient *
     return SUP_OK;
 }
 
-/* Bounces, complaints and delays list objects. */
+/* Bounces, complaints and delays list objects, deliveries strings; who wraps events may mix that
+ * up.
+ */
 static int take_recipient(struct sup_json_target *t, struct sup_json_value *v)
 {
     struct sup_event_recipient *r = NULL;
-    int rc = add_recipient(t, &r);
 
+    if (v->type != SUP_JSON_STRING && v->type != SUP_JSON_OBJECT)
+        return sup_json_bind_mismatch(t, v, "a list of recipients");
+    int rc = add_recipient(t, &r);
     if (rc != SUP_OK)
         return rc;
+    if (v->type == SUP_JSON_STRING) {
+        r->address = sup_json_string(v);
+        return SUP_OK;
+    }
     struct sup_json_target inner = {
         .table = &recipient_table, .name = t->name, .base = r, .owner = t->owner, .err = t->err};
     return sup_json_bind_object(&inner, v);
-}
-
-/* Deliveries list strings. */
-static int take_recipient_text(struct sup_json_target *t, struct sup_json_value *v)
-{
-    struct sup_event_recipient *r = NULL;
-
-    if (v->type != SUP_JSON_STRING)
-        return sup_json_bind_mismatch(t, v, "a list of strings");
-    int rc = add_recipient(t, &r);
-    if (rc == SUP_OK && r != NULL)
-        r->address = sup_json_string(v);
-    return rc;
 }
 
 static void begin_recipients(struct sup_json_target *t, bool present)
@@ -100,33 +95,34 @@ static void begin_recipients(struct sup_json_target *t, bool present)
     b->n = 0;
 }
 
-#define RECIPIENTS(member, take)                                                                   \
+#define RECIPIENTS(member)                                                                         \
     {                                                                                              \
-        .name = (member), .kind = SUP_BIND_ARRAY, .begin = begin_recipients, .element = (take)     \
+        .name = (member), .kind = SUP_BIND_ARRAY, .begin = begin_recipients,                       \
+        .element = take_recipient                                                                  \
     }
 
 /* --- blocks --- */
 
 static const struct sup_json_bind bounce_rows[] = {
-    TEXT("bounceType", BLOCK(bounce_type)),          TEXT("bounceSubType", BLOCK(sub_type)),
-    TEXT("feedbackId", BLOCK(feedback_id)),          TIME("timestamp", BLOCK(event_ms)),
-    RECIPIENTS("bouncedRecipients", take_recipient),
+    TEXT("bounceType", BLOCK(bounce_type)), TEXT("bounceSubType", BLOCK(sub_type)),
+    TEXT("feedbackId", BLOCK(feedback_id)), TIME("timestamp", BLOCK(event_ms)),
+    RECIPIENTS("bouncedRecipients"),
 };
 static const struct sup_json_bind complaint_rows[] = {
     TEXT("complaintFeedbackType", BLOCK(feedback_type)),
     TEXT("complaintSubType", BLOCK(sub_type)),
     TEXT("feedbackId", BLOCK(feedback_id)),
     TIME("timestamp", BLOCK(event_ms)),
-    RECIPIENTS("complainedRecipients", take_recipient),
+    RECIPIENTS("complainedRecipients"),
 };
 static const struct sup_json_bind delivery_rows[] = {
     TIME("timestamp", BLOCK(event_ms)),
-    RECIPIENTS("recipients", take_recipient_text),
+    RECIPIENTS("recipients"),
 };
 static const struct sup_json_bind delay_rows[] = {
     TIME("timestamp", BLOCK(event_ms)),
     TEXT("delayType", BLOCK(sub_type)),
-    RECIPIENTS("delayedRecipients", take_recipient),
+    RECIPIENTS("delayedRecipients"),
 };
 static const struct sup_json_bind reject_rows[] = {LAX("reason", BLOCK(sub_type))};
 static const struct sup_json_bind timestamp_rows[] = {

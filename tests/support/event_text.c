@@ -1,5 +1,9 @@
 #include "event_text.h"
 
+#include "core/classify_rules.h"
+
+#include <stdlib.h>
+
 static void text(struct sup_buf *out, const char *name, struct sup_slice s)
 {
     if (s.n == 0)
@@ -52,6 +56,14 @@ void event_text(const struct sup_event *e, struct sup_buf *out)
     }
 }
 
+static void begin(struct sup_event_reader *r, struct sup_slice body, bool stream)
+{
+    if (stream)
+        sup_event_reader_begin_stream(r, body);
+    else
+        sup_event_reader_begin(r, body);
+}
+
 void event_text_of(struct sup_event_reader *r, struct sup_slice body, bool stream,
                    struct sup_buf *out)
 {
@@ -59,10 +71,7 @@ void event_text_of(struct sup_event_reader *r, struct sup_slice body, bool strea
     int rc;
 
     sup_buf_reset(out);
-    if (stream)
-        sup_event_reader_begin_stream(r, body);
-    else
-        sup_event_reader_begin(r, body);
+    begin(r, body, stream);
     while ((rc = sup_event_reader_next(r, &e, NULL)) != SUP_ENOTFOUND) {
         if (rc == SUP_OK)
             event_text(&e, out);
@@ -70,4 +79,40 @@ void event_text_of(struct sup_event_reader *r, struct sup_slice body, bool strea
             sup_buf_addf(out, "error %s\n",
                          rc == SUP_EINPUT || rc == SUP_ELIMIT ? "refused" : sup_code_name(rc));
     }
+}
+
+void event_verdicts_text(const struct sup_event *e, struct sup_verdicts *vs, struct sup_buf *out)
+{
+    const struct sup_classify_context ctx = {.region = SUP_SLICE_LIT("eu-west-1"),
+                                             .now_ms = INT64_C(1800000000000),
+                                             .sent_ms = SUP_NO_TIME};
+
+    if (sup_classify(e, &ctx, vs) != SUP_OK)
+        abort();
+    sup_buf_add_str(out, sup_event_type_name(e->type));
+    if (e->type == SUP_EVENT_BOUNCE || e->type == SUP_EVENT_COMPLAINT)
+        sup_buf_addf(out, " [%s]", sup_classify_rule_for(e)->name);
+    for (size_t i = 0; i < vs->n; i++)
+        sup_buf_addf(out, " %s %s %s", sup_verdict_kind_name(vs->v[i].kind), vs->v[i].rule,
+                     vs->v[i].address.key);
+}
+
+size_t event_verdicts_text_of(struct sup_event_reader *r, struct sup_slice body, bool stream,
+                              struct sup_verdicts *vs, struct sup_buf *out)
+{
+    struct sup_event e;
+    size_t n = 0;
+    int rc;
+
+    sup_buf_reset(out);
+    begin(r, body, stream);
+    for (; (rc = sup_event_reader_next(r, &e, NULL)) != SUP_ENOTFOUND; n++) {
+        if (n > 0)
+            sup_buf_add_byte(out, '\n');
+        if (rc == SUP_OK)
+            event_verdicts_text(&e, vs, out);
+        else
+            sup_buf_add_str(out, "refused");
+    }
+    return n;
 }

@@ -1,8 +1,6 @@
 /* Every third-party event file, what it is and what follows from it. */
 #include "aws_fixture.h"
 #include "base/array.h"
-#include "core/classify.h"
-#include "core/classify_rules.h"
 #include "core/event_read.h"
 #include "event_text.h"
 #include "json_reference.h"
@@ -15,8 +13,7 @@
 
 #include <cmocka.h>
 
-/* What is expected of a file, one line an event: its type, the row of the rule table in brackets,
- * and for each verdict kind, rule and address; "refused" for what is no event. */
+/* What is expected of a file, as event_verdicts_text_of writes it. */
 struct expected {
     const char *file;
     const char *events;
@@ -191,44 +188,10 @@ static bool is_event_file(const char *name)
     return dot != NULL && strcmp(dot, ".tsv") != 0 && strcmp(dot, ".csv") != 0;
 }
 
-static void describe(const struct sup_event *e, struct sup_verdicts *vs, struct sup_buf *out)
-{
-    const struct sup_classify_context ctx = {.region = SUP_SLICE_LIT("eu-west-1"),
-                                             .now_ms = INT64_C(1800000000000),
-                                             .sent_ms = SUP_NO_TIME};
-
-    assert_int_equal(sup_classify(e, &ctx, vs), SUP_OK);
-    sup_buf_add_str(out, sup_event_type_name(e->type));
-    if (e->type == SUP_EVENT_BOUNCE || e->type == SUP_EVENT_COMPLAINT)
-        sup_buf_addf(out, " [%s]", sup_classify_rule_for(e)->name);
-    for (size_t i = 0; i < vs->n; i++)
-        sup_buf_addf(out, " %s %s %s", sup_verdict_kind_name(vs->v[i].kind), vs->v[i].rule,
-                     vs->v[i].address.key);
-}
-
 /* .ndjson files are streams, all others one document each. */
-static size_t describe_file(struct sup_event_reader *r, const char *name, struct sup_slice body,
-                            struct sup_verdicts *vs, struct sup_buf *out)
+static bool is_stream(const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    struct sup_event e;
-    size_t n = 0;
-    int rc;
-
-    sup_buf_reset(out);
-    if (strcmp(dot, ".ndjson") == 0)
-        sup_event_reader_begin_stream(r, body);
-    else
-        sup_event_reader_begin(r, body);
-    for (; (rc = sup_event_reader_next(r, &e, NULL)) != SUP_ENOTFOUND; n++) {
-        if (n > 0)
-            sup_buf_add_byte(out, '\n');
-        if (rc == SUP_OK)
-            describe(&e, vs, out);
-        else
-            sup_buf_add_str(out, "refused");
-    }
-    return n;
+    return strcmp(strrchr(name, '.'), ".ndjson") == 0;
 }
 
 static const struct expected *find(const char *path)
@@ -254,7 +217,7 @@ static void check_new_file(const char *name, struct sup_slice body, const char *
     sup_buf_init(&out, 1 << 20);
     for (size_t i = 0; i < SUP_COUNT(readers); i++) {
         struct sup_event_reader *r = sup_event_reader_new_with(readers[i]);
-        describe_file(r, name, body, &vs, &out);
+        event_verdicts_text_of(r, body, is_stream(name), &vs, &out);
         if (strcmp(sup_buf_str(&out), got) != 0) {
             c->wrong++;
             print_message("%s: reader %zu sees\n  %s\n", name, i, sup_buf_str(&out));
@@ -278,7 +241,7 @@ static void check_file(struct sup_event_reader *r, const char *folder, const cha
     assert_non_null(body);
     sup_buf_init(&out, 1 << 20);
     c->files++;
-    c->events += describe_file(r, name, sup_slice_of(body, n), &vs, &out);
+    c->events += event_verdicts_text_of(r, sup_slice_of(body, n), is_stream(name), &vs, &out);
     const struct expected *want = find(path);
     if (want == NULL) {
         c->new_files++;
