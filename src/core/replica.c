@@ -5,7 +5,7 @@
 
 #define TRIM_EVERY_MS 60000
 
-/* A tick may say two things of each peer and one or two of the node. */
+/* A tick may say two things of each peer and a few of the node. */
 static size_t room_for(size_t n_peers)
 {
     return 2 * n_peers + 4;
@@ -21,6 +21,8 @@ int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica *
     r->opts = *opts;
     if (r->opts.trim_every_ms == 0)
         r->opts.trim_every_ms = TRIM_EVERY_MS;
+    if (r->opts.retire_ms == 0)
+        r->opts.retire_ms = SUP_REPLICA_RETIRE_MS;
     if (r->opts.credit == 0)
         r->opts.credit = SUP_REPLICA_CREDIT;
     if (r->opts.message == 0)
@@ -51,6 +53,11 @@ void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *h
     sup_vv_copy(&r->peers[peer].has, has);
 }
 
+void sup_replica_load_incarnation(struct sup_replica *r, size_t peer, uint64_t incarnation)
+{
+    r->peers[peer].incarnation = incarnation;
+}
+
 int sup_replica_add(struct sup_replica *r, struct sup_err *err)
 {
     size_t n = r->opts.n_peers + 1;
@@ -74,6 +81,7 @@ int sup_replica_add(struct sup_replica *r, struct sup_err *err)
 void sup_replica_retire(struct sup_replica *r, size_t peer, bool retired)
 {
     struct sup_replica_peer *p = &r->peers[peer];
+    uint64_t incarnation = p->incarnation;
     struct sup_vv has;
 
     if (p->retired == retired)
@@ -81,6 +89,7 @@ void sup_replica_retire(struct sup_replica *r, size_t peer, bool retired)
     sup_vv_copy(&has, &p->has);
     memset(p, 0, sizeof(*p));
     sup_vv_copy(&p->has, &has);
+    p->incarnation = incarnation;
     p->retired = retired;
     if (!retired)
         r->settled = 0;
@@ -218,6 +227,8 @@ struct sup_replica_actions *sup_replica_step(struct sup_replica *r, int64_t now_
         break;
     case SUP_EV_DIALED:
     case SUP_EV_PEER_VV:
+        if (e->incarnation != 0)
+            c.peer->incarnation = e->incarnation;
         judge_incarnation(&c, e->vv);
         sup_replica_pull_event(&c);
         break;

@@ -31,12 +31,17 @@
  * everything on at once would carry each mutation as often as there are pairs. */
 #define SUP_REPLICA_RELAY_MS 2000
 
+/* An incarnation that is nobody's any more is forgotten when all have had it for so long: core/
+ * replica_trim.c. */
+#define SUP_REPLICA_RETIRE_MS 600000
+
 struct sup_replica;
 
 struct sup_replica_options {
     size_t n_peers;
     uint64_t seed;          /* of the redial jitter */
     int64_t trim_every_ms;  /* 0 = 60 s */
+    int64_t retire_ms;      /* 0 = SUP_REPLICA_RETIRE_MS */
     uint64_t credit;        /* bytes granted to each server; 0 = SUP_REPLICA_CREDIT */
     uint64_t message;       /* bytes in a message, about; 0 = SUP_REPLICA_MESSAGE_BYTES */
     uint64_t log_max;       /* mutations kept for absent peers; 0 = any number */
@@ -49,6 +54,8 @@ void sup_replica_free(struct sup_replica *r);
 
 /* What a peer was known to have when this process started. */
 void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *has);
+/* Likewise, its present incarnation. As long as it is not known of one (0), none retires. */
+void sup_replica_load_incarnation(struct sup_replica *r, size_t peer, uint64_t incarnation);
 
 /* --- members --- A peer keeps its index for the life of the replica. None of these while the
  * actions of a step are in use. */

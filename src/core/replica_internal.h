@@ -47,7 +47,8 @@ struct sup_replica_peer {
     struct sup_replica_pull pull;
     struct sup_replica_serve serve;
     struct sup_vv has;
-    bool confirmed; /* on the session we dialled: has no more of our incarnation than we do */
+    uint64_t incarnation; /* its present one, as it last said; 0: it never did */
+    bool confirmed;       /* on the session we dialled: has no more of our incarnation than we do */
     bool pulled_confirmed; /* and so said its PULL, behind which nothing of us waits unread there */
     bool needs_repair;
     bool retired;
@@ -61,7 +62,8 @@ struct sup_replica {
     struct sup_vv relay[2]; /* our vector of RELAY_MS ago and more, and of less */
     int64_t relay_at_ms;
     int64_t trim_at_ms;
-    uint64_t settled; /* incarnations that were decided about */
+    struct sup_vv retiring; /* incarnations, with the time since when they could, plus one */
+    uint64_t settled;       /* incarnations that were decided about */
     uint64_t revoked;
     bool members_changed; /* to be looked at by the next tick */
     struct sup_replica_actions out;

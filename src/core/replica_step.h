@@ -49,6 +49,7 @@ struct sup_replica_event {
     size_t peer;
     uint64_t session; /* the owner's number for it; events of another than the present are stale */
     const struct sup_vv *vv;
+    uint64_t incarnation; /* DIALED, PEER_VV: the peer's present one; 0: not known */
     const struct sup_mutation *m;
     const struct sup_replica_range *ranges;
     size_t n;
@@ -72,6 +73,7 @@ enum sup_replica_action_type {
     SUP_ACT_SETTLE,         /* amount is the incarnation: nobody has more of it */
     SUP_ACT_REVOKE,         /* likewise: somebody has */
     SUP_ACT_TRIM,           /* trim the log up to ->trim */
+    SUP_ACT_RETIRE,         /* forget the incarnations in ->retire, up to there */
     SUP_ACT_ALARM           /* text says what */
 };
 
@@ -90,8 +92,9 @@ struct sup_replica_actions {
     size_t n;
     struct sup_replica_range ranges[SUP_REPLICA_RANGES_MAX]; /* of FILL */
     size_t n_ranges;
-    struct sup_vv trim; /* of TRIM */
-    bool starved;       /* MAY_SEND: nothing can be sent before the peer's next PULL or ACK */
+    struct sup_vv trim;   /* of TRIM */
+    struct sup_vv retire; /* of RETIRE */
+    bool starved;         /* MAY_SEND: nothing can be sent before the peer's next PULL or ACK */
 };
 
 #endif

@@ -1,4 +1,15 @@
-/* When the log may be cut. */
+/* When the log may be cut, and when an incarnation may be forgotten.
+ *
+ * Each time that a node cannot be sure of its incarnation it takes a new one, and without an end
+ * for the old ones version vectors would grow for ever. One is forgotten when it is no member's
+ * present one, nothing of its log is left here, and all members have it all or do not speak of it,
+ * and all that for a while, so that nodes which look at different times come to it together.
+ *
+ * Nothing is lost by it. A node that comes back with an old copy of its store asks for what nobody
+ * has in a log any more: its root differs, and it is repaired. If it comes back under that
+ * incarnation, whoever remembers it says so, and the node takes a new one; if nobody does, its
+ * numbers are new to all, and used again they hide nothing. If only some remember it, and were
+ * away when it asked, what they take for known is repaired likewise. */
 #include "core/replica_internal.h"
 
 /* Up to where all members have acknowledged. An absent one holds everything back, until it is
@@ -40,6 +51,47 @@ static void mark_left_behind(struct sup_replica *r, const struct sup_vv *target)
     }
 }
 
+/* Is there nothing left to do about it? */
+static bool settled_everywhere(const struct sup_replica *r, const struct sup_replica_self *s,
+                               const struct sup_vv_entry *e)
+{
+    if (e->incarnation == s->incarnation || sup_vv_get(&s->floor, e->incarnation) != e->seq)
+        return false;
+    for (size_t i = 0; i < r->opts.n_peers; i++) {
+        const struct sup_replica_peer *p = &r->peers[i];
+        uint64_t has = sup_vv_get(&p->has, e->incarnation);
+        if (p->retired)
+            continue;
+        if (p->incarnation == 0 || p->incarnation == e->incarnation || (has > 0 && has < e->seq))
+            return false;
+    }
+    return true;
+}
+
+static void retire(const struct sup_replica_ctx *c)
+{
+    struct sup_replica *r = c->r;
+    const struct sup_vv *vv = &c->self->vv;
+    struct sup_vv still;
+
+    sup_vv_init(&still);
+    sup_vv_init(&r->out.retire);
+    for (size_t i = 0; i < vv->n; i++) {
+        uint64_t incarnation = vv->e[i].incarnation;
+        uint64_t since = sup_vv_get(&r->retiring, incarnation);
+        if (!settled_everywhere(r, c->self, &vv->e[i]))
+            continue;
+        since = since > 0 ? since : (uint64_t)c->now + 1;
+        if (c->now - (int64_t)(since - 1) < r->opts.retire_ms)
+            (void)sup_vv_raise(&still, incarnation, since);
+        else
+            (void)sup_vv_raise(&r->out.retire, incarnation, vv->e[i].seq);
+    }
+    sup_vv_copy(&r->retiring, &still);
+    if (r->out.retire.n > 0)
+        (void)sup_replica_act(r, 0, SUP_ACT_RETIRE);
+}
+
 void sup_replica_trim_tick(const struct sup_replica_ctx *c)
 {
     struct sup_replica *r = c->r;
@@ -53,6 +105,8 @@ void sup_replica_trim_tick(const struct sup_replica_ctx *c)
     r->trim_at_ms = c->now + r->opts.trim_every_ms;
     full = is_full(r, s);
     peers = has_peers(r);
+    if (peers)
+        retire(c);
     sup_vv_init(&r->out.trim);
     for (size_t i = 0; i < s->vv.n; i++) {
         uint64_t incarnation = s->vv.e[i].incarnation;

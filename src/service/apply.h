@@ -84,25 +84,6 @@ bool sup_apply_settled(struct sup_apply *a); /* is the present one? */
 /* Somebody has more of it: it is never written to again. Any thread. */
 void sup_apply_revoke(struct sup_apply *a, uint64_t incarnation);
 
-/* --- members ---
- *
- * Who brings a decision is known to the job that applies it (sup_apply_from); the version vector's
- * room is shared out among them: core/admission.h. Without members there are no shares. */
-
-/* A number for a node's name: the same in every process of the cluster. */
-uint64_t sup_apply_member(const struct sup_apply *a, const char *name);
-/* How many peers share the room. Any thread. */
-void sup_apply_share_among(struct sup_apply *a, size_t n_peers);
-/* A member says itself, over a link on which its name was verified, which incarnation is its
- * present one and how much of that it has. Any thread. */
-void sup_apply_heard(struct sup_apply *a, uint64_t member, uint64_t incarnation, uint64_t seq);
-/* Leaves of what a member says that it has what this node keeps, or could, the positions of. Any
- * thread. */
-void sup_apply_admissible(struct sup_apply *a, uint64_t member, struct sup_vv *theirs);
-/* Nobody can have more of the present incarnation than this node: it was made in this process's
- * life, or settled. Any thread. */
-bool sup_apply_certain(struct sup_apply *a);
-
 /* --- jobs --- */
 
 /* A store job that knows about apply: when run fails, the counters it moved are taken back together

@@ -2,6 +2,7 @@
  * the members say. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/keys.h"
 #include "core/admission.h"
 #include "service/apply_internal.h"
 
@@ -10,6 +11,9 @@
 #define HEARD_MS 10000
 /* Of one reason to complain one line is logged in so long. */
 #define LOG_EVERY_MS 60000
+
+/* For so long what was forgotten here is not taken from others, who may have it still. */
+#define FORGOTTEN_MS 3600000
 
 uint64_t sup_apply_member(const struct sup_apply *a, const char *name)
 {
@@ -76,6 +80,70 @@ static const struct sup_apply_member *owner(struct sup_apply *a, uint64_t incarn
     return claims;
 }
 
+/* With the mutex. Unless it is somebody's again: then it is as new. */
+static bool forgotten(const struct sup_apply *a, uint64_t incarnation)
+{
+    uint64_t since = sup_vv_get(&a->forgotten, incarnation);
+
+    for (size_t i = 0; i < a->n_members; i++) {
+        if (a->members[i].incarnation == incarnation)
+            return false;
+    }
+    return since > 0 && sup_mono_ms() - (int64_t)since < FORGOTTEN_MS;
+}
+
+/* With the mutex. */
+static void note_forgotten(struct sup_apply *a, uint64_t incarnation)
+{
+    int64_t now = sup_mono_ms();
+
+    for (size_t i = a->forgotten.n; i > 0; i--) {
+        const struct sup_vv_entry *e = &a->forgotten.e[i - 1];
+        if (now - (int64_t)e->seq >= FORGOTTEN_MS)
+            sup_vv_remove(&a->forgotten, e->incarnation);
+    }
+    /* Without room it may come back with somebody's vector, and is forgotten again. */
+    (void)sup_vv_raise(&a->forgotten, incarnation, (uint64_t)now);
+}
+
+static void drop(struct sup_txn *t, void (*make)(struct sup_key *k, uint64_t incarnation),
+                 uint64_t incarnation)
+{
+    struct sup_key k;
+
+    make(&k, incarnation);
+    sup_txn_delete(t, SUP_CF_META, sup_key_slice(&k));
+}
+
+int sup_apply_retire(struct sup_apply *a, struct sup_txn *t, const struct sup_vv *incarnations,
+                     struct sup_err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < incarnations->n; i++) {
+        uint64_t incarnation = incarnations->e[i].incarnation;
+        uint64_t seq = sup_vv_get(&a->now.vv, incarnation);
+        if (seq != incarnations->e[i].seq || sup_vv_get(&a->now.floor, incarnation) != seq ||
+            incarnation == a->now.incarnation)
+            continue;
+        sup_vv_remove(&a->now.vv, incarnation);
+        sup_vv_remove(&a->now.floor, incarnation);
+        sup_vv_remove(&a->now.charges, incarnation);
+        /* Were it to come back in this batch it would be written again. */
+        sup_vv_remove(&a->written, incarnation);
+        sup_vv_remove(&a->written_floor, incarnation);
+        sup_vv_remove(&a->written_charges, incarnation);
+        drop(t, sup_key_meta_vv, incarnation);
+        drop(t, sup_key_meta_floor, incarnation);
+        drop(t, sup_key_meta_charge, incarnation);
+        pthread_mutex_lock(&a->mutex);
+        note_forgotten(a, incarnation);
+        pthread_mutex_unlock(&a->mutex);
+        sup_log_info("apply", "an old incarnation that all members have is forgotten",
+                     SUP_U("incarnation", incarnation), SUP_U("decisions", seq));
+    }
+    return SUP_OK;
+}
+
 static void complain(struct sup_apply *a, uint64_t incarnation)
 {
     int64_t now = sup_mono_ms();
@@ -119,8 +187,10 @@ uint64_t sup_apply_believed(struct sup_apply *a, uint64_t incarnation, uint64_t 
         return 0;
     pthread_mutex_lock(&a->mutex);
     m = owner(a, incarnation);
-    if (m && m->id != a->source.id && m->incarnation == incarnation && seq > m->seq &&
-        sup_mono_ms() - m->mono_ms < HEARD_MS)
+    if (forgotten(a, incarnation))
+        seq = 0;
+    else if (m && m->id != a->source.id && m->incarnation == incarnation && seq > m->seq &&
+             sup_mono_ms() - m->mono_ms < HEARD_MS)
         seq = m->seq;
     pthread_mutex_unlock(&a->mutex);
     return seq;
@@ -140,6 +210,11 @@ void sup_apply_admissible(struct sup_apply *a, uint64_t member, struct sup_vv *t
                                         sup_admission_charge(member, true));
         p.relay_room = sup_admission_room(&a->published_charges, known, a->n_peers,
                                           sup_admission_charge(member, false));
+    }
+    for (size_t i = theirs->n; a->forgotten.n > 0 && i > 0; i--) {
+        uint64_t incarnation = theirs->e[i - 1].incarnation;
+        if (sup_vv_get(&a->published, incarnation) == 0 && forgotten(a, incarnation))
+            sup_vv_remove(theirs, incarnation);
     }
     sup_admission_filter(&p, &a->published, theirs);
     pthread_mutex_unlock(&a->mutex);

@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "core/sketch.h"
 #include "model/hlc.h"
+#include "service/apply_members.h"
 #include "service/apply_txn.h"
 
 /* Shared by apply*.c only. */
@@ -18,15 +19,6 @@ struct sup_apply_state {
     struct sup_vv charges; /* by incarnation: core/admission.h */
     uint64_t log_bytes;
 };
-
-/* A member, as it was last heard of. */
-struct sup_apply_member {
-    uint64_t id;
-    uint64_t incarnation; /* its present one; 0: it did not say */
-    uint64_t seq;         /* it has that much of it */
-    int64_t mono_ms;      /* when it said so */
-};
-#define SUP_APPLY_MEMBERS_MAX 64
 
 struct sup_apply {
     struct sup_apply_options opts;
@@ -68,7 +60,8 @@ struct sup_apply {
     bool published_fresh;
     struct sup_apply_member members[SUP_APPLY_MEMBERS_MAX];
     size_t n_members;
-    size_t n_peers; /* who share the room of version vectors; 0: no shares */
+    struct sup_vv forgotten; /* incarnations, with the monotonic time when they were */
+    size_t n_peers;          /* who share the room of version vectors; 0: no shares */
     uint64_t published_incarnation;
     uint64_t published_log_bytes;
     sup_hlc_time published_time;
@@ -104,15 +97,6 @@ int sup_apply_quarantine(struct sup_apply *a, struct sup_txn *t, const struct su
 /* Puts an entry into the log. */
 int sup_apply_log(struct sup_apply *a, struct sup_txn *t, uint64_t incarnation, uint64_t seq,
                   const struct sup_log_entry *e, struct sup_err *err);
-/* --- apply_admit.c, on the writer thread --- */
-/* Does the version vector have an entry for it, or may one be made? Then it is charged. */
-bool sup_apply_admit(struct sup_apply *a, uint64_t incarnation);
-/* How much of an incarnation the job's source can be believed to have: of what another member
- * calls its own no more than that one says itself, as long as it is there to say it. */
-uint64_t sup_apply_believed(struct sup_apply *a, uint64_t incarnation, uint64_t seq);
-/* Can nobody have more of the present incarnation than this node? */
-bool sup_apply_is_certain(const struct sup_apply *a);
-
 /* Logs a decision under this node's incarnation, a new one if need be, and moves its sequence on.
  */
 int sup_apply_log_own(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,

@@ -91,6 +91,12 @@ struct sup_apply_trim {
 int sup_apply_trim(struct sup_apply *a, struct sup_txn *t, struct sup_apply_trim *trim, size_t max,
                    struct sup_err *err);
 
+/* Forgets incarnations: those of which no more is here than these say, and whose log is trimmed up
+ * to there. For a while they are not taken from other nodes' vectors, which may not have come to
+ * it yet. */
+int sup_apply_retire(struct sup_apply *a, struct sup_txn *t, const struct sup_vv *incarnations,
+                     struct sup_err *err);
+
 /* The record of an address in the transaction's view; SUP_ENOTFOUND. Slices live in m. */
 int sup_apply_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                      struct sup_mem *m, struct sup_record *out, struct sup_err *err);

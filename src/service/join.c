@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "service/apply_members.h"
 #include "service/join_store.h"
 
 #include <stdatomic.h>

@@ -2,6 +2,7 @@
  * action needs that cannot block is done here, the rest is handed to the caller. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/apply_members.h"
 #include "service/apply_txn.h"
 #include "service/replicate_internal.h"
 
@@ -96,6 +97,7 @@ static void carry_out(struct sup_replicator *r, const struct sup_replica_action 
         sup_apply_revoke(r->opts.apply, a->amount);
         break;
     case SUP_ACT_TRIM:
+    case SUP_ACT_RETIRE:
         break; /* the ticker's: it copies the target */
     case SUP_ACT_ALARM:
         sup_log_warn("replicate", a->text, SUP_S("peer", peer));
@@ -166,28 +168,59 @@ static void trim(struct sup_replicator *r, const struct sup_vv *upto)
     }
 }
 
-static void *ticker_main(void *arg)
+static int retire_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    return sup_apply_retire(a, t, arg, err);
+}
+
+static void retire(struct sup_replicator *r, struct sup_vv *incarnations)
+{
+    struct sup_err err = {0};
+
+    if (incarnations->n == 0)
+        return;
+    /* Their logs are trimmed, but a crash may have left some of them behind. */
+    trim(r, incarnations);
+    if (sup_apply_run(r->opts.apply, retire_run, incarnations, &err) != SUP_OK)
+        sup_log_warn("replicate", "cannot forget old incarnations", SUP_S("error", err.msg));
+}
+
+struct targets {
+    struct sup_vv trim, retire;
+};
+
+static void tick(struct sup_replicator *r, struct targets *out)
 {
     static const struct sup_replica_event tick = {.type = SUP_EV_TICK};
-    struct sup_replicator *r = arg;
-    struct sup_vv *target = calloc(1, sizeof(*target));
+    struct sup_replica_orders orders;
+    struct sup_replica_actions *actions;
 
-    while (target && !sup_stop_wait_ms(&r->stop, TICK_MS)) {
-        struct sup_replica_orders orders;
-        struct sup_replica_actions *actions;
-        sup_vv_init(target);
-        pthread_mutex_lock(&r->core_mutex);
-        actions = step(r, &tick, &orders);
-        for (size_t i = 0; i < actions->n; i++) {
-            if (actions->a[i].type == SUP_ACT_TRIM)
-                sup_vv_copy(target, &actions->trim);
-        }
-        pthread_mutex_unlock(&r->core_mutex);
-        trim(r, target);
+    sup_vv_init(&out->trim);
+    sup_vv_init(&out->retire);
+    pthread_mutex_lock(&r->core_mutex);
+    actions = step(r, &tick, &orders);
+    for (size_t i = 0; i < actions->n; i++) {
+        if (actions->a[i].type == SUP_ACT_TRIM)
+            sup_vv_copy(&out->trim, &actions->trim);
+        else if (actions->a[i].type == SUP_ACT_RETIRE)
+            sup_vv_copy(&out->retire, &actions->retire);
+    }
+    pthread_mutex_unlock(&r->core_mutex);
+}
+
+static void *ticker_main(void *arg)
+{
+    struct sup_replicator *r = arg;
+    struct targets *t = calloc(1, sizeof(*t));
+
+    while (t && !sup_stop_wait_ms(&r->stop, TICK_MS)) {
+        tick(r, t);
+        trim(r, &t->trim);
+        retire(r, &t->retire);
         sup_replicator_measure(r);
         sup_replicator_join_tick(r);
     }
-    free(target);
+    free(t);
     return NULL;
 }
 
@@ -202,6 +235,7 @@ int sup_replicator_core_start(struct sup_replicator *r, struct sup_err *err)
         return rc;
     for (size_t i = 0; i < r->n_peers; i++) {
         sup_replica_load(r->core, i, &r->peers[i].vv);
+        sup_replica_load_incarnation(r->core, i, r->peers[i].incarnation);
         sup_replica_retire(r->core, i, r->peers[i].retired);
     }
     if (sup_thread_start(&r->ticker, "mesh-tick", ticker_main, r) != SUP_OK)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/hash.h"
+#include "service/apply_members.h"
 #include "service/internal.h"
 #include "service/members.h"
 #include "service/replicate_internal.h"
@@ -242,6 +243,7 @@ static int add(struct sup_replicator *r, const struct sup_peer_options *c, struc
     rc = sup_replica_add(r->core, err);
     if (rc == SUP_OK) {
         sup_replica_load(r->core, p->index, &p->vv);
+        sup_replica_load_incarnation(r->core, p->index, p->incarnation);
         r->n_peers++;
     }
     pthread_mutex_unlock(&r->core_mutex);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "service/apply_members.h"
 #include "service/apply_txn.h"
 #include "service/quarantine.h"
 #include "service/replicate_internal.h"
@@ -280,7 +281,10 @@ static int tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
 {
     struct sup_replica_orders orders;
 
-    tell(p, (struct sup_replica_event){.type = SUP_EV_PEER_VV, .vv = &stats->vv}, &orders);
+    tell(p,
+         (struct sup_replica_event){
+             .type = SUP_EV_PEER_VV, .vv = &stats->vv, .incarnation = stats->incarnation},
+         &orders);
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 
@@ -423,6 +427,7 @@ static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
     struct sup_replica_orders orders;
     struct sup_vv vv;
 
+    e.incarnation = hello->incarnation;
     sup_vv_copy(&vv, &hello->vv);
     admit(p, hello->incarnation, &vv);
     e.vv = &vv;

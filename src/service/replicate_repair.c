@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "service/apply_members.h"
 #include "service/sketch_keeper.h"
 
 #include <stdlib.h>

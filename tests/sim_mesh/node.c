@@ -219,6 +219,7 @@ static void act(struct sim *s, struct sim_node *n, const struct sup_replica_acti
     case SUP_ACT_TRIM:
         trim(s, n, &all->trim);
         break;
+    case SUP_ACT_RETIRE: /* of no node here its present incarnation is known: none retires */
     case SUP_ACT_ALARM:
         break;
     }

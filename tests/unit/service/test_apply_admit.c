@@ -1,6 +1,7 @@
 /* A member that brings more incarnations than its share, that claims what was never decided, or
  * that uses another's numbers: what it does costs nobody else anything. */
 #include "core/admission.h"
+#include "service/apply_members.h"
 #include "service/apply_txn.h"
 #include "store/memory.h"
 
@@ -341,6 +342,95 @@ static void claims_without_end_make_one_incarnation(void **state)
     assert_true(sup_apply_incarnation(w->apply) != first);
 }
 
+/* --- forgetting --- */
+
+static int trim_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    return sup_apply_trim(a, t, arg, 100, err);
+}
+
+static int retire_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    return sup_apply_retire(a, t, arg, err);
+}
+
+static void retire(struct world *w, uint64_t incarnation, uint64_t seq)
+{
+    struct sup_vv list;
+
+    sup_vv_init(&list);
+    assert_int_equal(sup_vv_raise(&list, incarnation, seq), SUP_OK);
+    assert_int_equal(sup_apply_run(w->apply, retire_run, &list, NULL), SUP_OK);
+}
+
+static void a_retired_incarnation_is_forgotten(void **state)
+{
+    struct world *w = *state;
+    struct sup_apply_trim trim = {.incarnation = 70, .upto = 2};
+    struct sup_vv claim;
+    size_t room;
+
+    sent(w, w->d, 70, 1, "a@x.com");
+    sent(w, w->d, 70, 2, "b@x.com");
+    room = rows(w, SUP_CF_META);
+    /* Not while any of its log is here, nor if more of it came than was known. */
+    retire(w, 70, 2);
+    assert_int_equal(position(w, 70), 2);
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &trim, NULL), SUP_OK);
+    retire(w, 70, 1);
+    assert_int_equal(position(w, 70), 2);
+    retire(w, 70, 2);
+    assert_int_equal(position(w, 70), 0);
+    /* The entry and its charge; the floor was not there then. */
+    assert_int_equal(rows(w, SUP_CF_META), room - 2);
+    /* Others may speak of it for a while. */
+    sup_vv_init(&claim);
+    assert_int_equal(sup_vv_raise(&claim, 70, 2), SUP_OK);
+    adopt(w, w->h, &claim);
+    assert_int_equal(position(w, 70), 0);
+    sup_apply_admissible(w->apply, w->h, &claim);
+    assert_int_equal(claim.n, 0);
+    stop(w);
+    sup_store_memory_crash(w->store);
+    start(w);
+    assert_int_equal(position(w, 70), 0);
+}
+
+/* A node restored from an old copy of its store continues what all have forgotten: to all it is
+ * new. */
+static void a_forgotten_incarnation_may_come_back(void **state)
+{
+    struct world *w = *state;
+    struct sup_apply_trim trim = {.incarnation = 70, .upto = 2};
+    struct sup_vv claim;
+
+    sent(w, w->c, 70, 1, "a@x.com");
+    sent(w, w->c, 70, 2, "b@x.com");
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &trim, NULL), SUP_OK);
+    retire(w, 70, 2);
+    sup_apply_heard(w->apply, w->c, 70, 1);
+    sup_vv_init(&claim);
+    assert_int_equal(sup_vv_raise(&claim, 70, 1), SUP_OK);
+    sup_apply_admissible(w->apply, w->c, &claim);
+    assert_int_equal(claim.n, 1);
+    assert_int_equal(sent(w, w->c, 70, 1, "a@x.com"), SUP_REMOTE_APPLIED);
+    assert_int_equal(sent(w, w->c, 70, 2, "other@x.com"), SUP_REMOTE_APPLIED);
+    assert_int_equal(rows(w, SUP_CF_RECORDS), 3);
+}
+
+/* Room that a retired one had is room again. */
+static void what_retires_makes_room(void **state)
+{
+    struct world *w = *state;
+    struct sup_apply_trim trim = {.incarnation = 1000, .upto = 1};
+
+    flood(w, w->h, 1000, sup_admission_share(3));
+    assert_int_equal(flood(w, w->h, 5000, 1), 0);
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &trim, NULL), SUP_OK);
+    retire(w, 1000, 1);
+    assert_int_equal(flood(w, w->h, 5000, 2), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -354,6 +444,9 @@ int main(void)
         T(a_member_alone_says_how_far_it_is),
         T(what_we_never_made_is_not_believed),
         T(claims_without_end_make_one_incarnation),
+        T(a_retired_incarnation_is_forgotten),
+        T(a_forgotten_incarnation_may_come_back),
+        T(what_retires_makes_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
