@@ -8,6 +8,7 @@
 #include "http/server.h"
 #include "http/sns_listener.h"
 #include "service/members.h"
+#include "service/memory_use.h"
 #include "service/service.h"
 
 #include <errno.h>
@@ -203,6 +204,7 @@ int sup_agent_run(const char *config_path)
     struct sup_err err;
 
     prepare_signals();
+    sup_memory_use_limit();
     if (sup_config_load(config_path, &a.config, &err) != SUP_OK) {
         fprintf(stderr, "supsync: %s\n", err.msg);
         return EXIT_CONFIG;

@@ -23,6 +23,7 @@ struct sup_housekeeper {
     struct sup_stop stop;
     pthread_t thread;
     bool started;
+    struct sup_memory_use memory;
     /* dedup sweep */
     struct sup_buf at;   /* where the sweep goes on */
     struct sup_buf dead; /* 16-byte marks to delete */
@@ -132,9 +133,10 @@ static void *housekeeper_main(void *arg)
 {
     struct sup_housekeeper *h = arg;
 
+    sup_memory_use_look(&h->memory, h->store);
     while (!sup_stop_wait_ms(&h->stop, LOOK_EVERY_MS)) {
         int64_t now = sup_wall_ms();
-        sup_memory_use_measure(h->store);
+        sup_memory_use_look(&h->memory, h->store);
         if (front_due(h, SUP_CF_QUARANTINE, sup_hlc_from_ms(now)))
             run_batches(h, "mutations leave quarantine", release_run);
         if (front_due(h, SUP_CF_EXPIRY, now < 0 ? 0 : (uint64_t)now))

@@ -155,6 +155,17 @@ class Agent(Inside, harness.Agent):
         with open("/proc/%d/status" % self.process.pid, encoding="ascii") as f:
             return int(re.search(r"^VmRSS:\s+(\d+) kB", f.read(), re.M).group(1)) * 1024
 
+    def store_memory(self):
+        """What of it the store has, by what for: its limits are its own, and it grows up to them."""
+        text = self.request("GET", "/metrics").body.decode()
+        found = re.findall(r'^supsync_store_memory_bytes{part="(\w+)"} (\d+)', text, re.M)
+        if not found:
+            raise AssertionError("the store does not say what memory it has")
+        return {part: int(n) for part, n in found}
+
+    def beside_the_store(self):
+        return self.resident() - sum(self.store_memory().values())
+
     def put(self, addresses, threads=8):
         """Suppresses them all as an operator; returns when all are acknowledged."""
         failures = []
