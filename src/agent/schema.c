@@ -121,6 +121,8 @@ const struct sup_key sup_schema[] = {
     {"mesh.tls.cert", SUP_KEY_FILE, O(mesh.tls_cert), .def = "", .reload = true},
     {"mesh.tls.key", SUP_KEY_FILE, O(mesh.tls_key), .def = "", .reload = true},
     {"mesh.tls.crl", SUP_KEY_FILE, O(mesh.tls_crl), .def = "", .reload = true},
+    {"mesh.tls.crl_grace", SUP_KEY_DURATION, O(mesh.tls_crl_grace_ms), .def = "7d", .min = 0,
+     .max = 3660 * DAY, .reload = true},
     {"mesh.max_clock_drift", SUP_KEY_DURATION, O(mesh.max_clock_drift_ms), .def = "60s", .min = 500,
      .max = HOUR},
     {"mesh.join_wait", SUP_KEY_DURATION, O(mesh.join_wait_ms), .def = "30s", .min = 0, .max = HOUR},

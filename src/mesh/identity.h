@@ -15,8 +15,9 @@ struct sup_mesh_tls_files {
     const char *ca;
     const char *cert; /* own certificate, and intermediates behind it */
     const char *key;
-    const char *crl;  /* NULL or "" = none */
-    const char *node; /* name that the certificate must carry; NULL = not checked */
+    const char *crl;      /* NULL or "" = none */
+    int64_t crl_grace_ms; /* how long past its next update it still accepts: mesh/expiry.h */
+    const char *node;     /* name that the certificate must carry; NULL = not checked */
 };
 /* Reads and checks the files; the error says which one and why (SUP_EINPUT; SUP_EIO when it cannot
  * be read). The contents are kept: replacing the files changes nothing until the next load. */
@@ -27,11 +28,13 @@ int sup_mesh_tls_load(const struct sup_mesh_tls_files *files, struct sup_mesh_tl
  * stays as it was. Any thread. */
 int sup_mesh_tls_reload(struct sup_mesh_tls *tls, const struct sup_mesh_tls_files *files,
                         struct sup_err *err);
-/* When the first of them ends: wall time; crl 0 = none, or it names no end. Any thread. */
+/* Of that which ends first, when it ends and since when it is valid: wall time; crl 0 = none, or it
+ * names no end. Any thread. */
 struct sup_mesh_tls_dates {
-    int64_t cert_until_ms;
-    int64_t ca_until_ms;
+    int64_t cert_from_ms, cert_until_ms;
+    int64_t ca_from_ms, ca_until_ms;
     int64_t crl_until_ms;
+    int64_t crl_grace_ms;
 };
 void sup_mesh_tls_dates(const struct sup_mesh_tls *tls, struct sup_mesh_tls_dates *out);
 /* After the endpoints that use it; NULL is fine. */

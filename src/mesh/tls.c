@@ -121,7 +121,7 @@ static int read_pems(const struct sup_mesh_tls_files *files, struct sup_identity
 static int read_identity(const struct sup_mesh_tls_files *files, struct sup_identity **out,
                          struct sup_err *err)
 {
-    struct sup_identity_pem pem = {0};
+    struct sup_identity_pem pem = {.crl_grace_ms = files->crl_grace_ms};
     int rc = read_pems(files, &pem, err);
 
     if (rc == SUP_OK) {

@@ -19,6 +19,7 @@ struct sup_identity_pem {
     char *cert;
     char *key;
     char *crl;
+    int64_t crl_grace_ms; /* as in sup_mesh_tls_files */
 };
 /* Texts are not kept. node: a name that the certificate must carry; NULL = any. SUP_EINPUT names
  * the culprit: "ca", "crl", "certificate", "key". */

@@ -154,13 +154,13 @@ static int from_peer(void *nng, unsigned char *p, size_t n)
 }
 
 /* Called for each certificate of the chain, the peer's own last. A CRL past its next update still
- * revokes what it names; to refuse everybody for it would stop replication for a file that was not
- * renewed. That is said in the status instead. */
+ * revokes what it names, and for a while accepts the others: see mesh/expiry.h. */
 static int on_certificate(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     nng_tls_engine_conn *c = arg;
 
-    *flags &= ~(uint32_t)MBEDTLS_X509_BADCRL_EXPIRED;
+    if (*flags & MBEDTLS_X509_BADCRL_EXPIRED && !sup_identity_crl_is_stale(c->identity, crt))
+        *flags &= ~(uint32_t)MBEDTLS_X509_BADCRL_EXPIRED;
     c->flags |= *flags;
     if (depth == 0)
         sup_cert_name(crt, c->name);

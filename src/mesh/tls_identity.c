@@ -1,4 +1,6 @@
+#include "base/clock.h"
 #include "base/random.h"
+#include "mesh/expiry.h"
 #include "mesh/tls_mbed.h"
 
 #include <mbedtls/error.h>
@@ -16,6 +18,7 @@ struct sup_identity {
     mbedtls_x509_crt ca;
     mbedtls_x509_crt cert;
     mbedtls_x509_crl crl;
+    int64_t crl_grace_ms;
     mbedtls_pk_context key;
     mbedtls_ssl_config server;
     mbedtls_ssl_config client;
@@ -100,6 +103,7 @@ const char *sup_cert_fault(uint32_t flags)
         {MBEDTLS_X509_BADCERT_CN_MISMATCH, "of another name"},
         {MBEDTLS_X509_BADCRL_NOT_TRUSTED, "not checkable: the CRL is not its authority's"},
         {MBEDTLS_X509_BADCRL_FUTURE, "not checkable: the CRL is not yet valid"},
+        {MBEDTLS_X509_BADCRL_EXPIRED, "not checkable: the CRL is out of date"},
         {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
              MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
          "not meant for this use (key usage)"},
@@ -268,6 +272,7 @@ int sup_identity_new(const struct sup_identity_pem *pem, const char *node,
     if (!id)
         return sup_err_set(err, SUP_ENOMEM, "no memory for certificates");
     atomic_init(&id->holders, 1);
+    id->crl_grace_ms = pem->crl_grace_ms;
     mbedtls_x509_crt_init(&id->ca);
     mbedtls_x509_crt_init(&id->cert);
     mbedtls_x509_crl_init(&id->crl);
@@ -313,22 +318,57 @@ void sup_identity_release(struct sup_identity *id)
     free(id);
 }
 
-static void sooner(int64_t *a, int64_t b)
+/* --- dates --- */
+
+static bool same(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
 {
-    if (*a == 0 || b < *a)
-        *a = b;
+    return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
+}
+
+static int64_t next_update(const mbedtls_x509_crl *crl)
+{
+    return crl->next_update.year > 0 ? wall_ms(&crl->next_update) : 0;
+}
+
+/* When the next list of that issuer is due; 0 = there is none, or it does not say. Of several the
+ * newest counts, for the others were replaced by it. */
+static int64_t next_update_of(const struct sup_identity *id, const mbedtls_x509_buf *issuer)
+{
+    int64_t newest = 0;
+
+    for (const mbedtls_x509_crl *c = &id->crl; c && c->raw.p; c = c->next) {
+        if (same(&c->issuer_raw, issuer) && next_update(c) > newest)
+            newest = next_update(c);
+    }
+    return newest;
+}
+
+bool sup_identity_crl_is_stale(const struct sup_identity *id, const mbedtls_x509_crt *crt)
+{
+    return sup_crl_state(sup_wall_ms(), next_update_of(id, &crt->issuer_raw), id->crl_grace_ms) ==
+           SUP_CRL_STALE;
+}
+
+static void take_sooner(const mbedtls_x509_crt *c, int64_t *from, int64_t *until)
+{
+    for (; c; c = c->next) {
+        int64_t end = wall_ms(&c->valid_to);
+        if (*until != 0 && end >= *until)
+            continue;
+        *until = end;
+        *from = wall_ms(&c->valid_from);
+    }
 }
 
 void sup_identity_dates(const struct sup_identity *id, struct sup_mesh_tls_dates *out)
 {
-    memset(out, 0, sizeof(*out));
-    for (const mbedtls_x509_crt *c = &id->cert; c; c = c->next)
-        sooner(&out->cert_until_ms, wall_ms(&c->valid_to));
-    for (const mbedtls_x509_crt *c = &id->ca; c; c = c->next)
-        sooner(&out->ca_until_ms, wall_ms(&c->valid_to));
+    *out = (struct sup_mesh_tls_dates){.crl_grace_ms = id->crl_grace_ms};
+    take_sooner(&id->cert, &out->cert_from_ms, &out->cert_until_ms);
+    take_sooner(&id->ca, &out->ca_from_ms, &out->ca_until_ms);
     for (const mbedtls_x509_crl *c = &id->crl; c && c->raw.p; c = c->next) {
-        if (c->next_update.year > 0)
-            sooner(&out->crl_until_ms, wall_ms(&c->next_update));
+        int64_t due = next_update_of(id, &c->issuer_raw);
+        if (due != 0 && (out->crl_until_ms == 0 || due < out->crl_until_ms))
+            out->crl_until_ms = due;
     }
 }
 

@@ -12,6 +12,8 @@ const mbedtls_ssl_config *sup_identity_config(const struct sup_identity *id, boo
  * not printable becomes "?". */
 void sup_cert_name(const mbedtls_x509_crt *crt, char out[SUP_TLS_NAME_MAX + 1]);
 bool sup_cert_carries(mbedtls_x509_crt *crt, const char *name);
+/* Is the revocation list that crt's authority gave out too old to accept anybody by? */
+bool sup_identity_crl_is_stale(const struct sup_identity *id, const mbedtls_x509_crt *crt);
 /* What the flags of a verification mean, the gravest. */
 const char *sup_cert_fault(uint32_t flags);
 

@@ -71,7 +71,8 @@ struct sup_options {
         const char *tls_cert;
         const char *tls_key;
         const char *tls_crl; /* "" = none */
-        bool insecure;       /* tcp:// URLs accepted */
+        int64_t tls_crl_grace_ms;
+        bool insecure; /* tcp:// URLs accepted */
         int64_t max_clock_drift_ms;
         int64_t join_wait_ms; /* how long a node with nothing waits for one who has something */
         const char

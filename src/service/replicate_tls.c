@@ -1,14 +1,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "mesh/expiry.h"
 #include "service/replicate_internal.h"
 #include "service/status.h"
 
 #include <inttypes.h>
 
 #define DAY_MS 86400000LL
-/* How long before a certificate or CRL ends that is said in the status and, once a day, the log. */
-#define EXPIRY_WARN_MS (14 * DAY_MS)
 
 static struct sup_mesh_tls_files files_of(const struct sup_options *c)
 {
@@ -17,6 +16,7 @@ static struct sup_mesh_tls_files files_of(const struct sup_options *c)
                                        .cert = c->mesh.tls_cert,
                                        .key = c->mesh.tls_key,
                                        .crl = c->mesh.tls_crl,
+                                       .crl_grace_ms = c->mesh.tls_crl_grace_ms,
                                        .node = c->node};
 }
 
@@ -54,20 +54,31 @@ int sup_replicator_reload_tls(struct sup_replicator *r, const struct sup_options
 
 typedef void (*say_fn)(void *arg, const char *what, const char *consequence, int64_t left_ms);
 
+static bool ends_soon(int64_t now, int64_t from, int64_t until)
+{
+    return until - now < sup_expiry_warn_ms(from, until);
+}
+
+/* In the status and, once a day, in the log. */
 static void each_ending(struct sup_replicator *r, say_fn say, void *arg)
 {
-    struct sup_mesh_tls_dates dates;
+    struct sup_mesh_tls_dates d;
     int64_t now = sup_wall_ms();
+    enum sup_crl_state crl;
 
-    sup_mesh_tls_dates(r->tls, &dates);
-    if (dates.cert_until_ms - now < EXPIRY_WARN_MS)
-        say(arg, "certificate", "peers refuse it then", dates.cert_until_ms - now);
-    if (dates.ca_until_ms - now < EXPIRY_WARN_MS)
-        say(arg, "CA", "peers of it are refused then", dates.ca_until_ms - now);
-    /* A CRL lives for days as a rule: it is late only when its next one is. */
-    if (dates.crl_until_ms != 0 && dates.crl_until_ms < now)
-        say(arg, "CRL", "what it revokes stays so, but newer revocations are not known",
-            dates.crl_until_ms - now);
+    sup_mesh_tls_dates(r->tls, &d);
+    crl = sup_crl_state(now, d.crl_until_ms, d.crl_grace_ms);
+    if (ends_soon(now, d.cert_from_ms, d.cert_until_ms))
+        say(arg, "certificate", "peers refuse it then", d.cert_until_ms - now);
+    if (ends_soon(now, d.ca_from_ms, d.ca_until_ms))
+        say(arg, "CA", "peers of it are refused then", d.ca_until_ms - now);
+    if (crl == SUP_CRL_LATE)
+        say(arg, "CRL",
+            "newer revocations are not known, and after mesh.tls.crl_grace all peers of its CA "
+            "are refused",
+            d.crl_until_ms - now);
+    else if (crl == SUP_CRL_STALE)
+        say(arg, "CRL", "new connections with peers of its CA are refused", d.crl_until_ms - now);
 }
 
 static double days(int64_t ms)
@@ -108,6 +119,10 @@ void sup_replicator_tls_measure(struct sup_replicator *r)
     sup_metric_set(sup_metric("supsync_mesh_certificate_expiry_timestamp_seconds", "", SUP_GAUGE,
                               "When this node's certificate of the mesh ends, in Unix time"),
                    dates.cert_until_ms / 1000);
+    if (dates.crl_until_ms != 0)
+        sup_metric_set(sup_metric("supsync_mesh_crl_expiry_timestamp_seconds", "", SUP_GAUGE,
+                                  "When the next CRL of the mesh is due, in Unix time"),
+                       dates.crl_until_ms / 1000);
     if (warned != INT64_MIN && now - warned < DAY_MS)
         return;
     atomic_store(&r->tls_warned_ms, now);

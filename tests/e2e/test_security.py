@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 import harness
@@ -22,15 +23,31 @@ class Security(harness.TestCase):
         run = subprocess.run(["openssl", *arguments], capture_output=True, check=False, **keywords)
         self.assertEqual(run.returncode, 0, run.stderr.decode())
 
-    def revoke(self, *certificates):
-        """A CRL of the authority that names them; returns its path."""
+    def openssl_ca(self):
+        """(a folder, the beginning of an `openssl ca`)"""
         authority = self.authority()
         folder = os.path.join(authority.directory, "revocations")
         os.makedirs(folder, exist_ok=True)
         open(os.path.join(folder, "index.txt"), "w").close()
         with open(os.path.join(folder, "ca.cnf"), "w", encoding="utf-8") as f:
-            f.write("[ca]\ndefault_ca=x\n[x]\ndatabase=%s/index.txt\ndefault_md=sha256\ndefault_crl_days=9\n" % folder)
-        common = ["ca", "-config", os.path.join(folder, "ca.cnf"), "-cert", authority.ca, "-keyfile", authority.ca_key]
+            f.write("[ca]\ndefault_ca=x\n[x]\ndatabase=%s/index.txt\ndefault_md=sha256\ndefault_crl_days=9\n"
+                    "new_certs_dir=%s\nrand_serial=yes\npolicy=p\n[p]\ncommonName=supplied\n" % (folder, folder))
+        return folder, ["ca", "-config", os.path.join(folder, "ca.cnf"), "-cert", authority.ca,
+                        "-keyfile", authority.ca_key]
+
+    def issue(self, key, days_old, days_left):
+        """A certificate beside that key, of so many days ago and for so many more."""
+        base = key[: -len(".key")]
+        path = "%s.%d-%d.pem" % (base, days_old, days_left)
+        day = lambda n: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + n * 86400))
+        _, common = self.openssl_ca()
+        self.openssl(*common, "-batch", "-notext", "-in", base + ".csr", "-extfile", base + ".ext", "-out", path,
+                     "-startdate", day(-days_old), "-enddate", day(days_left))
+        return path
+
+    def revoke(self, *certificates):
+        """A CRL of the authority that names them; returns its path."""
+        folder, common = self.openssl_ca()
         for certificate in certificates:
             self.openssl(*common, "-revoke", certificate)
         self.openssl(*common, "-gencrl", "-out", os.path.join(folder, "crl.pem"))
@@ -87,18 +104,21 @@ class Security(harness.TestCase):
     def test_a_certificate_that_ends_soon_is_a_problem(self):
         (node,) = self.mesh(["eu-west-1"])
         tls = node.config["mesh"]["tls"]
-        base = tls["key"][: -len(".key")]
-        authority = self.authority()
-        self.openssl("x509", "-req", "-in", base + ".csr", "-CA", authority.ca, "-CAkey", authority.ca_key,
-                     "-CAcreateserial", "-days", "3", "-extfile", base + ".ext", "-out", base + ".short.pem")
         whole = tls["cert"]
-        tls["cert"] = base + ".short.pem"
+        tls["cert"] = self.issue(tls["key"], 90, 3)
         node.start()
         self.assertIn("the certificate of the mesh ends in 3.0 days", " ".join(node.status()["problems"]))
         harness.wait_for(lambda: self.said(node, "ends soon", "certificate"), "the warning in the log")
         tls["cert"] = whole
         node.reload()
         self.assertNotIn("certificate", " ".join(node.status()["problems"]))
+        # One that is made for a few days has a few days left for most of its life.
+        tls["cert"] = self.issue(tls["key"], 4, 3)
+        node.reload()
+        self.assertNotIn("certificate", " ".join(node.status()["problems"]))
+        tls["cert"] = self.issue(tls["key"], 6, 1)
+        node.reload()
+        self.assertIn("the certificate of the mesh ends in 1.0 days", " ".join(node.status()["problems"]))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ static int group_teardown(void **state)
     return 0;
 }
 
+static int64_t crl_grace_ms;
+
 /* Paths of NAME.pem and so on; good until the next call on this thread's test. */
 static struct sup_mesh_tls_files files_of(const char *ca, const char *cert, const char *crl)
 {
@@ -60,7 +62,8 @@ static struct sup_mesh_tls_files files_of(const char *ca, const char *cert, cons
     return (struct sup_mesh_tls_files){.ca = pki_path(pki, file[0]),
                                        .cert = pki_path(pki, file[1]),
                                        .key = pki_path(pki, file[2]),
-                                       .crl = *crl ? pki_path(pki, file[3]) : ""};
+                                       .crl = *crl ? pki_path(pki, file[3]) : "",
+                                       .crl_grace_ms = crl_grace_ms};
 }
 
 static struct sup_mesh_tls *load(const char *ca, const char *cert, const char *crl)
@@ -239,13 +242,28 @@ static void a_name_with_a_slash(void **state)
     must_meet("a", "", "slash", "", "eu-west-1/b");
 }
 
-/* A CRL whose successor is late still revokes, but keeps nobody else out. */
+/* A CRL whose successor is two days late still revokes, and for a while keeps nobody else out. */
 static void a_list_that_is_out_of_date(void **state)
 {
+    const int64_t day = 86400000;
+
     (void)state;
+    crl_grace_ms = 3 * day;
     must_meet("a", "late-no-c", "b", "late-no-c", "b");
     must_refuse(&(struct outcome){"ca", "a", "", "ca", "b", "late-no-a", false, "is revoked",
                                   "certificate_revoked", "peer=a"});
+    crl_grace_ms = day;
+    must_refuse(&(struct outcome){"ca", "a", "", "ca", "b", "late-no-c", false,
+                                  "is not checkable: the CRL is out of date", "certificate_unknown",
+                                  "peer=a"});
+    must_refuse(&(struct outcome){"ca", "a", "late-no-c", "ca", "b", "", true,
+                                  "is not checkable: the CRL is out of date", "certificate_unknown",
+                                  "refused by peer"});
+    /* Who is revoked is told so. */
+    must_refuse(&(struct outcome){"ca", "a", "", "ca", "b", "late-no-a", false, "is revoked",
+                                  "certificate_revoked", "peer=a"});
+    crl_grace_ms = 0;
+    must_meet("a", "no-c", "b", "no-c", "b");
 }
 
 static void wrong_server_name(void **state)
@@ -337,6 +355,7 @@ static void dates(void **state)
 
     sup_mesh_tls_dates(tls, &d);
     assert_in_range(now - d.cert_until_ms, day - 120000, day + 120000);
+    assert_in_range(d.cert_until_ms - d.cert_from_ms, 0, 60 * day);
     assert_in_range(now - d.crl_until_ms, 2 * day - 120000, 2 * day + 120000);
     assert_in_range(d.ca_until_ms - now, 60 * day - 120000, 60 * day + 120000);
     sup_mesh_tls_free(tls);
