@@ -96,6 +96,8 @@ const struct sup_key sup_schema[] = {
 
     {"ses.mode", SUP_KEY_ENUM, O(ses.mode), .def = "enforce", .names = modes},
     {"ses.max_rps", SUP_KEY_NUMBER, O(ses.max_rps), .def = "1", .min = 0.01, .max = 1000},
+    {"ses.max_calls_per_day", SUP_KEY_UINT64, O(ses.max_calls_per_day), .def = "0", .min = 0,
+     .max = 1e9},
     {"ses.scan_interval", SUP_KEY_DURATION, O(ses.scan_interval_ms), .def = "6h", .min = SECOND,
      .max = 30 * DAY},
     {"ses.absence_interval", SUP_KEY_DURATION, O(ses.absence_interval_ms), .def = "10m",

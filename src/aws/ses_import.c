@@ -163,10 +163,14 @@ int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
                          bool (*each)(void *arg, const char *id), void *arg, struct sup_stop *stop,
                          struct sup_aws_error *aerr, struct sup_err *err)
 {
+    struct sup_aws_error own;
     json_t *token = NULL;
+    unsigned attempts = 0;
     bool go_on = true;
     int rc = SUP_OK;
 
+    aerr = aerr != NULL ? aerr : &own;
+    memset(aerr, 0, sizeof *aerr);
     for (int page = 0; rc == SUP_OK && go_on && page < PAGES_MAX; page++) {
         struct sup_buf body;
         json_t *reply = NULL;
@@ -181,6 +185,7 @@ int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
                                  .stop = stop};
         if (rc == SUP_OK)
             rc = sup_ses_call(a, &c, &reply, aerr, err);
+        attempts += aerr->attempts;
         if (rc == SUP_OK && (rc = each_job(reply, since_ms, each, arg, &go_on)) != SUP_OK)
             sup_err_set(err, rc, "SES ListImportJobs: odd reply");
         json_decref(token);
@@ -189,6 +194,7 @@ int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
         json_decref(reply);
         sup_buf_fini(&body);
     }
+    aerr->attempts = attempts; /* of all pages */
     json_decref(token);
     return rc;
 }

@@ -35,7 +35,7 @@ int sup_ses_create_import(struct sup_aws *a, const char *s3_url, bool remove, ch
 int sup_ses_get_import(struct sup_aws *a, const char *id, struct sup_ses_job *out,
                        struct sup_stop *stop, struct sup_aws_error *aerr, struct sup_err *err);
 /* Ids of the jobs made at or after since_ms, newest pages first as SES gives them, until each
- * returns false. */
+ * returns false. aerr->attempts counts those of all pages. */
 int sup_ses_list_imports(struct sup_aws *a, int64_t since_ms,
                          bool (*each)(void *arg, const char *id), void *arg, struct sup_stop *stop,
                          struct sup_aws_error *aerr, struct sup_err *err);

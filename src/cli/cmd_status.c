@@ -152,6 +152,16 @@ static void put_error(struct sup_cli *cli, const json_t *part)
     putchar('\n');
 }
 
+/* Nothing where there is no limit. */
+static void put_budget(struct sup_cli *cli, const json_t *calls)
+{
+    if (!json_is_integer(json_object_get(calls, "per_day")))
+        return;
+    put_label(cli, "SES calls");
+    printf("%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " of the day (UTC) are used\n",
+           number(calls, "used_today"), number(calls, "per_day"));
+}
+
 static void put_queues(struct sup_cli *cli, const json_t *v)
 {
     const json_t *outbox = json_object_get(v, "outbox");
@@ -164,6 +174,7 @@ static void put_queues(struct sup_cli *cli, const json_t *v)
            json_number_value(json_object_get(outbox, "allowed_rps")), number(outbox, "puts"),
            number(outbox, "deletes"), number(outbox, "throttles"));
     put_error(cli, outbox);
+    put_budget(cli, json_object_get(v, "api_calls"));
     put_label(cli, "event queue");
     printf("%" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
            " events: %" JSON_INTEGER_FORMAT " suppressed, %" JSON_INTEGER_FORMAT

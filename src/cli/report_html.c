@@ -140,6 +140,20 @@ static void put_differences(const json_t *r)
     fputs("</tbody></table></div>\n", stdout);
 }
 
+static void put_budget(const json_t *r)
+{
+    const json_t *budget = json_object_get(r, "budget");
+    const json_t *a_day = json_object_get(budget, "calls_per_day");
+    char text[80];
+
+    if (!json_is_integer(a_day))
+        return;
+    snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT " calls of SES a day%s",
+             json_integer_value(a_day),
+             json_is_true(json_object_get(budget, "used_up")) ? ", used up until 00:00 UTC" : "");
+    sup_html_row("budget", text);
+}
+
 void sup_report_put_html(const json_t *r, const json_t *history)
 {
     bool converged = json_is_true(json_object_get(r, "converged"));
@@ -155,6 +169,7 @@ void sup_report_put_html(const json_t *r, const json_t *history)
     sup_html_row("finished", sup_cli_text(r, "finished", ""));
     sup_html_row("next run", sup_cli_text(r, "next_run", ""));
     sup_html_row("fuse", sup_cli_text(r, "fuse", ""));
+    put_budget(r);
     if (sup_cli_text(r, "error", NULL) != NULL)
         sup_html_row("error", sup_cli_text(r, "error", ""));
     fputs("</table>\n<h2>Counts</h2>\n<table>\n", stdout);

@@ -33,6 +33,22 @@ static void put_numbers(const json_t *report, const char *group, bool all)
     puts(*between == '\0' ? "none" : "");
 }
 
+static void put_budget(struct sup_cli *cli, const json_t *r)
+{
+    const json_t *budget = json_object_get(r, "budget");
+    bool used_up = json_is_true(json_object_get(budget, "used_up"));
+
+    if (!json_is_integer(json_object_get(budget, "calls_per_day")))
+        return;
+    put_label(cli, "budget");
+    printf("%" JSON_INTEGER_FORMAT " calls of SES a day%s", number(r, "budget", "calls_per_day"),
+           used_up ? ", " : "\n");
+    if (used_up) {
+        sup_cli_put(cli, SUP_YELLOW, 0, "used up: the rest waits until 00:00 UTC");
+        putchar('\n');
+    }
+}
+
 static void put_difference(struct sup_cli *cli, const json_t *d)
 {
     const char *result = sup_cli_text(d, "result", "");
@@ -81,6 +97,7 @@ void sup_report_put_text(struct sup_cli *cli, const json_t *r)
     put_numbers(r, "counts", false);
     put_label(cli, "API calls");
     put_numbers(r, "api_calls", false);
+    put_budget(cli, r);
     if (number(r, "estimate", "calls") > 0) {
         put_label(cli, "plan");
         const json_t *plan = json_object_get(r, "estimate");
@@ -115,6 +132,16 @@ void sup_csv_put(const char *s)
     putchar('"');
 }
 
+/* Rows of the same columns, so that one table holds all: kind is the group, cause the name. */
+static void put_csv_numbers(const json_t *report, const char *group)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(json_object_get(report, group), key, v)
+        printf(",,%s,%s,,,,,,%" JSON_INTEGER_FORMAT "\r\n", group, key, json_integer_value(v));
+}
+
 void sup_report_put_csv(const json_t *report)
 {
     static const char *const columns[] = {"address", "spelling", "kind", "cause", "action",
@@ -124,15 +151,16 @@ void sup_report_put_csv(const json_t *report)
     json_t *d;
 
     for (size_t c = 0; c < n; c++)
-        printf("%s%s", c > 0 ? "," : "", columns[c]);
-    fputs("\r\n", stdout);
+        printf("%s,", columns[c]);
+    fputs("count\r\n", stdout);
     json_array_foreach(json_object_get(report, "differences"), i, d)
     {
         for (size_t c = 0; c < n; c++) {
-            if (c > 0)
-                putchar(',');
             sup_csv_put(sup_cli_text(d, columns[c], ""));
+            putchar(',');
         }
         fputs("\r\n", stdout);
     }
+    put_csv_numbers(report, "counts");
+    put_csv_numbers(report, "api_calls");
 }

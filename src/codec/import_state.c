@@ -20,6 +20,7 @@ void sup_import_state_encode(const struct sup_import_state *s, struct sup_buf *o
     msg.job_id = sup_pb_text(&a, sup_slice_str(s->job_id), sizeof(s->job_id) - 1);
     msg.begin_ms = s->begin_ms;
     msg.rows = s->rows;
+    msg.run = s->run;
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
 }
@@ -42,6 +43,7 @@ int sup_import_state_decode(struct sup_slice bytes, struct sup_import_state *out
         out->remove = msg->remove;
         out->begin_ms = msg->begin_ms;
         out->rows = msg->rows;
+        out->run = msg->run;
         sup_text_copy(out->object_key, sizeof(out->object_key), msg->object_key);
         sup_text_copy(out->job_id, sizeof(out->job_id), msg->job_id);
     }

@@ -29,6 +29,7 @@ struct sup_import_state {
     char job_id[128];
     int64_t begin_ms;
     uint64_t rows;
+    bool run; /* some of them come of a reconciliation */
 };
 void sup_import_state_encode(const struct sup_import_state *s, struct sup_buf *out);
 int sup_import_state_decode(struct sup_slice bytes, struct sup_import_state *out,

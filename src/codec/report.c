@@ -88,10 +88,20 @@ const char *sup_report_count_name(enum sup_report_count c)
 
 const char *sup_report_call_name(enum sup_report_call c)
 {
-    static const char *const names[] = {
-        [SUP_CALL_LIST] = "list",     [SUP_CALL_GET] = "get",
-        [SUP_CALL_PUT] = "put",       [SUP_CALL_DELETE] = "delete",
-        [SUP_CALL_IMPORT] = "import", [SUP_CALL_THROTTLED] = "throttled"};
+    static const char *const names[] = {[SUP_CALL_LIST] = "list",
+                                        [SUP_CALL_GET] = "get",
+                                        [SUP_CALL_PUT] = "put",
+                                        [SUP_CALL_DELETE] = "delete",
+                                        [SUP_CALL_IMPORT] = "import",
+                                        [SUP_CALL_THROTTLED] = "throttled",
+                                        [SUP_CALL_IMPORT_GET] = "import_status",
+                                        [SUP_CALL_IMPORT_LIST] = "import_list",
+                                        [SUP_CALL_S3_PUT] = "s3_put",
+                                        [SUP_CALL_S3_GET] = "s3_get",
+                                        [SUP_CALL_S3_DELETE] = "s3_delete",
+                                        [SUP_CALL_ACCOUNT] = "account",
+                                        [SUP_CALL_SETTINGS] = "settings",
+                                        [SUP_CALL_RETRIED] = "retried"};
     return name_of(names, SUP_COUNT(names), (unsigned)c);
 }
 
@@ -184,6 +194,8 @@ void sup_report_encode(const struct sup_report *r, struct sup_buf *out)
     msg.estimated_jobs = r->estimated_jobs;
     msg.estimated_ms = r->estimated_ms;
     msg.n_differences = r->n_differences;
+    msg.calls_per_day = r->calls_per_day;
+    msg.budget_used_up = r->budget_used_up;
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
 }
@@ -218,6 +230,8 @@ static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out
     out->estimated_jobs = msg->estimated_jobs;
     out->estimated_ms = msg->estimated_ms;
     out->n_differences = msg->n_differences;
+    out->calls_per_day = msg->calls_per_day;
+    out->budget_used_up = msg->budget_used_up;
     return SUP_OK;
 }
 

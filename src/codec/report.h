@@ -2,6 +2,7 @@
 #define SUP_CODEC_REPORT_H
 
 #include "codec/difference.h"
+#include "codec/report_calls.h"
 
 #include <stdbool.h>
 
@@ -32,17 +33,6 @@ enum sup_report_count {
 };
 const char *sup_report_count_name(enum sup_report_count c);
 
-enum sup_report_call {
-    SUP_CALL_LIST,
-    SUP_CALL_GET,
-    SUP_CALL_PUT,
-    SUP_CALL_DELETE,
-    SUP_CALL_IMPORT,
-    SUP_CALL_THROTTLED,
-    SUP_N_CALLS
-};
-const char *sup_report_call_name(enum sup_report_call c);
-
 #define SUP_REPORT_ID_MAX 47
 
 struct sup_report {
@@ -57,7 +47,9 @@ struct sup_report {
     int64_t next_run_ms;
     bool converged;
     uint64_t counts[SUP_N_COUNTS];
-    uint64_t calls[SUP_N_CALLS];
+    uint64_t calls[SUP_N_CALLS]; /* made for the run, up to the report */
+    uint64_t calls_per_day;      /* the agent's budget; 0 = no limit */
+    bool budget_used_up;         /* for what is not urgent: it waits for the next day */
     uint64_t estimated_calls;
     uint64_t estimated_jobs; /* import jobs among them */
     uint64_t estimated_ms;

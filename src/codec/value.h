@@ -97,6 +97,7 @@ struct sup_outbox_entry {
     uint32_t attempts;
     char last_error[160];
     int64_t queued_ms;
+    bool run; /* put there by a reconciliation: its calls count for that, and are not urgent */
 };
 void sup_outbox_entry_encode(const struct sup_outbox_entry *e, struct sup_buf *out);
 int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out,

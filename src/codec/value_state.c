@@ -118,6 +118,7 @@ void sup_outbox_entry_encode(const struct sup_outbox_entry *e, struct sup_buf *o
         sup_pb_text(&a, sup_slice_of(e->last_error, strnlen(e->last_error, sizeof(e->last_error))),
                     sizeof(e->last_error) - 1);
     msg.queued_ms = e->queued_ms;
+    msg.run = e->run;
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
 }
@@ -136,6 +137,7 @@ int sup_outbox_entry_decode(struct sup_slice bytes, struct sup_outbox_entry *out
         struct sup_slice text = sup_slice_str(msg->last_error);
         out->attempts = msg->attempts;
         out->queued_ms = msg->queued_ms;
+        out->run = msg->run;
         sup_text_copy(out->last_error, sizeof(out->last_error),
                       sup_pb_text(&a, text, sizeof(out->last_error) - 1));
     }

@@ -287,6 +287,17 @@ static json_t *status_outbox(const struct sup_status *st)
                      text(st->outbox.last_error));
 }
 
+static json_t *status_calls(const struct sup_status *st)
+{
+    json_t *made = json_object();
+
+    for (int i = 0; i < SUP_N_CALLS; i++)
+        json_object_set_new(made, sup_report_call_name(i), count(st->calls.made[i]));
+    return json_pack("{s:o, s:o, s:o}", "per_day",
+                     st->calls.per_day > 0 ? count(st->calls.per_day) : json_null(), "used_today",
+                     st->calls.per_day > 0 ? count(st->calls.used) : json_null(), "made", made);
+}
+
 static json_t *status_queue(const struct sup_status *st)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "received",
@@ -304,16 +315,16 @@ json_t *sup_json_status(const struct sup_status *st)
     json_t *problems = json_array();
     for (size_t i = 0; i < st->n_problems; i++)
         json_array_append_new(problems, text(st->problems[i]));
-    return json_pack("{s:o, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-                     "s:o, s:o, s:o, s:o}",
-                     "node", text(st->node), "region", text(st->region), "mode", text(st->mode),
-                     "version", SUPSYNC_VERSION, "healthy", st->healthy, "ready", st->ready,
-                     "problems", problems, "converged", st->converged, "peers", status_peers(st),
-                     "outbox", status_outbox(st), "queue", status_queue(st), "last_scan",
-                     wall_time(st->last_scan_ms), "node_id", id(st->node_id), "incarnation",
-                     id(st->incarnation), "records", count(st->records), "quarantined",
-                     count(st->quarantined), "disk_bytes", count(st->disk_bytes), "started",
-                     wall_time(st->started_ms), "mesh", status_mesh(st));
+    return json_pack(
+        "{s:o, s:o, s:o, s:s, s:b, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o, s:o, s:o, s:o}",
+        "node", text(st->node), "region", text(st->region), "mode", text(st->mode), "version",
+        SUPSYNC_VERSION, "healthy", st->healthy, "ready", st->ready, "problems", problems,
+        "converged", st->converged, "peers", status_peers(st), "outbox", status_outbox(st),
+        "api_calls", status_calls(st), "queue", status_queue(st), "last_scan",
+        wall_time(st->last_scan_ms), "node_id", id(st->node_id), "incarnation", id(st->incarnation),
+        "records", count(st->records), "quarantined", count(st->quarantined), "disk_bytes",
+        count(st->disk_bytes), "started", wall_time(st->started_ms), "mesh", status_mesh(st));
 }
 
 json_t *sup_json_join(const struct sup_join_status *j)

@@ -48,15 +48,18 @@ static const char *call_name(size_t i)
 json_t *sup_json_report_head(const struct sup_report *r)
 {
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:f, s:o}, s:s, s:o, s:o, s:b}",
+        "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:b}, s:{s:o, s:o, s:f, s:o}, s:s, s:o, "
+        "s:o, s:b}",
         "id", r->id, "region", r->region, "started", time_of(r->started_ms), "finished",
         time_of(r->finished_ms), "mode", r->mode, "next_run", time_of(r->next_run_ms), "counts",
         numbers(r->counts, SUP_N_COUNTS, count_name), "api_calls",
-        numbers(r->calls, SUP_N_CALLS, call_name), "estimate", "calls", number(r->estimated_calls),
-        "import_jobs", number(r->estimated_jobs), "seconds", (double)r->estimated_ms / 1000.0,
-        "finish", time_of(r->estimated_calls > 0 ? r->finished_ms + (int64_t)r->estimated_ms : 0),
-        "fuse", r->fuse, "plan", text_or_null(r->plan), "error", text_or_null(r->error),
-        "converged", r->converged);
+        numbers(r->calls, SUP_N_CALLS, call_name), "budget", "calls_per_day",
+        r->calls_per_day > 0 ? number(r->calls_per_day) : json_null(), "used_up", r->budget_used_up,
+        "estimate", "calls", number(r->estimated_calls), "import_jobs", number(r->estimated_jobs),
+        "seconds", (double)r->estimated_ms / 1000.0, "finish",
+        time_of(r->estimated_calls > 0 ? r->finished_ms + (int64_t)r->estimated_ms : 0), "fuse",
+        r->fuse, "plan", text_or_null(r->plan), "error", text_or_null(r->error), "converged",
+        r->converged);
 }
 
 static void add_member(struct sup_buf *out, const char *key, const char *value)

@@ -45,7 +45,7 @@ static void doubt_all(struct sup_ses_entry *e, struct sup_slice key)
 static int put_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice key, int64_t due_ms,
                       struct sup_err *err)
 {
-    struct sup_outbox_entry o = {.queued_ms = a->batch_ms};
+    struct sup_outbox_entry o = {.queued_ms = a->batch_ms, .run = a->reconciling};
     struct sup_key k;
 
     sup_key_timed(&k, due_ms, key);
@@ -56,6 +56,23 @@ static int put_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice k
     sup_txn_put(t, SUP_CF_OUTBOX, sup_key_slice(&k), sup_buf_slice(&a->scratch));
     sup_apply_touch_outbox(a, due_ms);
     return SUP_OK;
+}
+
+/* What a reconciliation put there waits where the day's calls are short; a decision does not. */
+static int make_urgent(struct sup_apply *a, struct sup_txn *t, struct sup_slice key, int64_t due_ms,
+                       struct sup_err *err)
+{
+    struct sup_outbox_entry o;
+    struct sup_key k;
+    int rc;
+
+    sup_key_timed(&k, due_ms, key);
+    rc = sup_txn_get(t, SUP_CF_OUTBOX, sup_key_slice(&k), &a->value);
+    if (rc == SUP_OK)
+        rc = sup_outbox_entry_decode(sup_buf_slice(&a->value), &o, err);
+    if (rc == SUP_OK && !o.run)
+        return SUP_OK;
+    return rc == SUP_OK || rc == SUP_ENOTFOUND ? put_outbox(a, t, key, due_ms, err) : rc;
 }
 
 int sup_apply_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
@@ -80,9 +97,11 @@ int sup_apply_outbox(struct sup_apply *a, struct sup_txn *t, struct sup_slice ke
     if (e.outbox_due_ms == 0) {
         e.outbox_due_ms = a->batch_ms > 0 ? a->batch_ms : 1;
         rc = put_outbox(a, t, key, e.outbox_due_ms, err);
-        if (rc != SUP_OK)
-            return rc;
+    } else if (!a->reconciling) {
+        rc = make_urgent(a, t, key, e.outbox_due_ms, err);
     }
+    if (rc != SUP_OK)
+        return rc;
     sup_buf_reset(&a->scratch);
     sup_ses_entry_encode(&e, &a->scratch);
     if (a->scratch.failed)

@@ -218,10 +218,12 @@ int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
                               .rules = rules,
                               .region = region,
                               .mem = sup_mem_new()};
+    a->reconciling = true;
     if (f && f->mem)
         rc = run(f, write, done, err);
     else
         sup_err_set(err, rc, "out of memory");
+    a->reconciling = false;
     if (f)
         sup_mem_free(f->mem);
     free(f);

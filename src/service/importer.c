@@ -25,11 +25,39 @@
 #define OBJECT_MAX (64U << 20)
 #define VALUE_MAX  (64U << 10)
 
+/* The budget is used up: looked at again. */
+#define BUDGET_MS 60000
+
+/* --- calls --- */
+
+/* Beginning a job is not urgent; one that was begun is brought to its end, for its rows are held
+ * meanwhile. */
+static int take_call(struct sup_importer *im, bool begin, struct sup_err *err)
+{
+    return sup_ses_calls_take(im->opts.calls, !begin, err);
+}
+
+static void count_call(struct sup_importer *im, enum sup_report_call op, int code,
+                       const struct sup_aws_error *aerr)
+{
+    const struct sup_ses_call_made m = {
+        .op = op, .code = code, .aws = aerr, .for_run = im->state.run, .again = im->failed};
+
+    sup_ses_calls_made(im->opts.calls, &m);
+    im->failed = code != SUP_OK;
+}
+
 /* --- the state --- */
+
+struct saving {
+    struct sup_importer *im;
+    struct sup_import_state next;
+};
 
 static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
 {
-    const struct sup_import_state *s = arg;
+    const struct saving *save = arg;
+    const struct sup_import_state *s = &save->next;
     struct sup_buf value;
 
     (void)a;
@@ -40,6 +68,7 @@ static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct su
         sup_txn_delete(t, SUP_CF_META, sup_slice_str(SUP_META_IMPORT));
     else
         sup_txn_put(t, SUP_CF_META, sup_slice_str(SUP_META_IMPORT), sup_buf_slice(&value));
+    sup_ses_calls_put(save->im->opts.calls, t);
     sup_buf_fini(&value);
     return SUP_OK;
 }
@@ -47,13 +76,13 @@ static int save_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct su
 /* Into the store first: what is done next is known to whoever comes after a crash. */
 static int enter(struct sup_importer *im, enum sup_import_stage stage, struct sup_err *err)
 {
-    struct sup_import_state next = im->state;
+    struct saving save = {.im = im, .next = im->state};
     int rc;
 
-    next.stage = stage;
-    rc = sup_apply_run(im->opts.apply, save_run, &next, err);
+    save.next.stage = stage;
+    rc = sup_apply_run(im->opts.apply, save_run, &save, err);
     if (rc == SUP_OK)
-        im->state = next;
+        im->state = save.next;
     return rc;
 }
 
@@ -106,8 +135,13 @@ static int consider(struct sup_importer *im, struct sup_err *err)
     struct sup_import_choice choice;
     bool remove;
     bool slashes;
-    int rc = sup_import_choose(im, &choice, err);
+    int rc;
 
+    if (!sup_ses_calls_may(im->opts.calls, false)) {
+        im->next_mono_ms = sup_mono_ms() + BUDGET_MS;
+        return SUP_OK;
+    }
+    rc = sup_import_choose(im, &choice, err);
     if (rc != SUP_OK ||
         (choice.puts < threshold && choice.deletes < threshold && choice.slashes == 0))
         return rc;
@@ -124,6 +158,16 @@ static int consider(struct sup_importer *im, struct sup_err *err)
     return enter(im, im->state.rows > 0 ? SUP_IMPORT_PREPARED : SUP_IMPORT_NONE, err);
 }
 
+static int put_object(struct sup_importer *im, struct sup_slice body, struct sup_err *err)
+{
+    struct sup_aws_error aerr = {0};
+    int rc = sup_s3_put(im->opts.aws, im->opts.config->ses.import_bucket, im->state.object_key,
+                        body, &im->stop, &aerr, err);
+
+    count_call(im, SUP_CALL_S3_PUT, rc, &aerr);
+    return rc;
+}
+
 static int write_object(struct sup_importer *im, struct sup_err *err)
 {
     struct sup_buf body;
@@ -134,8 +178,7 @@ static int write_object(struct sup_importer *im, struct sup_err *err)
     if (rc == SUP_OK && body.n == 0)
         rc = enter(im, SUP_IMPORT_NONE, err); /* a crash came before the first row */
     else if (rc == SUP_OK)
-        rc = sup_s3_put(im->opts.aws, im->opts.config->ses.import_bucket, im->state.object_key,
-                        sup_buf_slice(&body), &im->stop, NULL, err);
+        rc = put_object(im, sup_buf_slice(&body), err);
     if (rc == SUP_OK && body.n > 0) {
         im->uncertain = false;
         rc = enter(im, SUP_IMPORT_CREATING, err);
@@ -152,6 +195,21 @@ struct search {
     bool found;
 };
 
+static int get_job(struct sup_importer *im, const char *id, struct sup_ses_job *job,
+                   struct sup_err *err)
+{
+    struct sup_aws_error aerr = {0};
+    int rc = take_call(im, false, err);
+
+    if (rc != SUP_OK) {
+        im->next_mono_ms = sup_mono_ms() + BUDGET_MS;
+        return SUP_EAGAIN;
+    }
+    rc = sup_ses_get_import(im->opts.aws, id, job, &im->stop, &aerr, err);
+    count_call(im, SUP_CALL_IMPORT_GET, rc, &aerr);
+    return rc;
+}
+
 static bool is_ours(void *arg, const char *id)
 {
     struct search *s = arg;
@@ -161,7 +219,7 @@ static bool is_ours(void *arg, const char *id)
         s->rc = SUP_ECLOSED;
         return false;
     }
-    s->rc = sup_ses_get_import(s->im->opts.aws, id, &job, &s->im->stop, NULL, s->err);
+    s->rc = get_job(s->im, id, &job, s->err);
     if (s->rc != SUP_OK)
         return false;
     s->found = strcmp(job.s3_url, s->url) == 0;
@@ -176,11 +234,15 @@ static bool is_ours(void *arg, const char *id)
 static int find_job(struct sup_importer *im, bool *found, struct sup_err *err)
 {
     struct search s = {.im = im, .err = err};
-    int rc;
+    struct sup_aws_error aerr = {0};
+    int rc = take_call(im, false, err);
 
+    if (rc != SUP_OK)
+        return SUP_EAGAIN;
     s3_url(im, s.url);
     rc = sup_ses_list_imports(im->opts.aws, im->state.begin_ms - 3600 * 1000, is_ours, &s,
-                              &im->stop, NULL, err);
+                              &im->stop, &aerr, err);
+    count_call(im, SUP_CALL_IMPORT_LIST, rc, &aerr);
     *found = s.found;
     return rc == SUP_OK ? s.rc : rc;
 }
@@ -194,11 +256,14 @@ static int create_job(struct sup_importer *im, struct sup_err *err)
 
     if (im->uncertain)
         rc = find_job(im, &found, err);
+    if (rc == SUP_OK && !found && take_call(im, true, err) != SUP_OK)
+        rc = SUP_EAGAIN;
     if (rc == SUP_OK && !found) {
         s3_url(im, url);
         im->uncertain = true;
         rc = sup_ses_create_import(im->opts.aws, url, im->state.remove, im->state.job_id, &im->stop,
                                    &aerr, err);
+        count_call(im, SUP_CALL_IMPORT, rc, &aerr);
         /* An answer that says no is certain. Of several attempts inside, an earlier one may have
          * come through. */
         im->uncertain = rc != SUP_OK &&
@@ -217,29 +282,29 @@ static int create_job(struct sup_importer *im, struct sup_err *err)
 static int end_job(struct sup_importer *im, const struct sup_import_failed *failed,
                    const char *error, struct sup_err *err)
 {
-    char key[sizeof(im->state.object_key)];
-    int rc = sup_import_finish(im, failed, error, err);
+    struct sup_aws_error aerr = {0};
+    /* Left behind it does no harm. Before the rows are ended, so that a run which waits for them
+     * counts it. */
+    int rc = sup_s3_delete(im->opts.aws, im->opts.config->ses.import_bucket, im->state.object_key,
+                           &im->stop, &aerr, NULL);
 
-    if (rc != SUP_OK)
-        return rc;
-    memcpy(key, im->state.object_key, sizeof(key));
-    rc = enter(im, SUP_IMPORT_NONE, err);
-    /* Left behind it does no harm. */
-    if (rc == SUP_OK)
-        (void)sup_s3_delete(im->opts.aws, im->opts.config->ses.import_bucket, key, &im->stop, NULL,
-                            NULL);
-    return rc;
+    count_call(im, SUP_CALL_S3_DELETE, rc, &aerr);
+    rc = sup_import_finish(im, failed, error, err);
+    return rc == SUP_OK ? enter(im, SUP_IMPORT_NONE, err) : rc;
 }
 
 static int complete(struct sup_importer *im, const struct sup_ses_job *job, struct sup_err *err)
 {
     struct sup_import_failed failed = {0};
+    struct sup_aws_error aerr = {0};
     struct sup_buf text;
     int rc = SUP_OK;
 
     sup_buf_init(&text, OBJECT_MAX);
-    if (job->failed > 0 && job->failed_url)
-        rc = sup_s3_get_presigned(im->opts.aws, job->failed_url, &text, &im->stop, NULL, err);
+    if (job->failed > 0 && job->failed_url) {
+        rc = sup_s3_get_presigned(im->opts.aws, job->failed_url, &text, &im->stop, &aerr, err);
+        count_call(im, SUP_CALL_S3_GET, rc, &aerr);
+    }
     if (rc == SUP_OK)
         rc = sup_import_failed_parse(&failed, sup_buf_slice(&text), err);
     /* Which rows failed cannot be told: none is taken for done, and each is looked after singly. */
@@ -273,7 +338,7 @@ static int give_up(struct sup_importer *im, const char *why, struct sup_err *err
 static int poll_job(struct sup_importer *im, struct sup_err *err)
 {
     struct sup_ses_job job;
-    int rc = sup_ses_get_import(im->opts.aws, im->state.job_id, &job, &im->stop, NULL, err);
+    int rc = get_job(im, im->state.job_id, &job, err);
 
     if (rc == SUP_ENOTFOUND)
         return give_up(im, "SES does not know the import job any more", err);
@@ -320,7 +385,8 @@ static void after_trouble(struct sup_importer *im, int rc, const char *text)
     if (rc == SUP_ECLOSED)
         return;
     set_error(im, text);
-    im->next_mono_ms = sup_mono_ms() + RETRY_MS;
+    if (im->next_mono_ms < sup_mono_ms() + RETRY_MS)
+        im->next_mono_ms = sup_mono_ms() + RETRY_MS;
     if (refused)
         (void)give_up(im, text, &err);
     else

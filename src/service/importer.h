@@ -5,6 +5,7 @@
 #include "service/apply.h"
 #include "service/options.h"
 #include "service/service.h"
+#include "service/ses_calls.h"
 
 /* Import jobs: what waits in the outbox in numbers is written to an object in S3 and handed to SES
  * in one job, where one call each would take hours. Also the only way to delete an address with a
@@ -16,6 +17,7 @@ struct sup_importer;
 struct sup_importer_options {
     const struct sup_options *config; /* ses.import_bucket is set */
     struct sup_aws *aws;
+    struct sup_ses_calls *calls;
     struct sup_apply *apply;
     struct sup_store *store;
 };

@@ -18,6 +18,7 @@ struct sup_importer {
     struct sup_import_state state;
     bool uncertain;       /* a job may have been created without our knowing */
     int64_t next_mono_ms; /* not before */
+    bool failed;          /* the last call */
     int64_t poll_ms;
 
     pthread_mutex_t mutex;

@@ -181,6 +181,7 @@ struct collecting {
     uint64_t max;
     uint64_t rows;
     uint64_t rows_before; /* of the batch under way */
+    bool run;             /* some come of a reconciliation */
     struct item *batch;
     size_t n;
 };
@@ -241,6 +242,16 @@ static int move_outbox(struct look *l, struct sup_apply *a, struct sup_txn *t, s
     return write_entry(l, t, key, err);
 }
 
+static bool is_of_a_run(struct collecting *c, struct sup_txn *t, const struct item *i)
+{
+    struct sup_outbox_entry o;
+    struct sup_key k;
+
+    sup_key_timed(&k, i->due_ms, sup_slice_str(i->key));
+    return sup_txn_get(t, SUP_CF_OUTBOX, sup_key_slice(&k), &c->l.value) == SUP_OK &&
+           sup_outbox_entry_decode(sup_buf_slice(&c->l.value), &o, NULL) == SUP_OK && o.run;
+}
+
 static int take_row(struct collecting *c, struct sup_apply *a, struct sup_txn *t,
                     const struct item *i, struct sup_err *err)
 {
@@ -268,6 +279,7 @@ static int take_row(struct collecting *c, struct sup_apply *a, struct sup_txn *t
     sup_import_row_encode(&row, &c->l.value);
     sup_txn_put(t, SUP_CF_IMPORT, key, sup_buf_slice(&c->l.value));
     c->rows++;
+    c->run = c->run || is_of_a_run(c, t, i);
     return move_outbox(&c->l, a, t, key, sup_apply_now_ms(a) + HOLD_MS, NULL, err);
 }
 
@@ -324,6 +336,7 @@ int sup_import_collect(struct sup_importer *im, bool slashes_only, uint64_t max,
     if (rc == SUP_OK)
         rc = flush(c, err);
     *rows = c->rows;
+    im->state.run = c->run;
     look_fini(&c->l);
     free(c->batch);
     free(c);

@@ -10,6 +10,7 @@
 #include "service/reconcile.h"
 #include "service/replicate.h"
 #include "service/service.h"
+#include "service/ses_calls.h"
 #include "service/ses_worker.h"
 #include "service/sketch_keeper.h"
 #include "service/sources.h"
@@ -23,6 +24,7 @@ struct sup_service {
     const struct sup_options *config;
     struct sup_store *store;
     struct sup_aws *aws;
+    struct sup_ses_calls *calls;
     struct sup_stop abort;            /* ends AWS calls under way, when a drain takes too long */
     struct sup_sketch_keeper *keeper; /* NULL without a mesh */
     struct sup_apply *apply;

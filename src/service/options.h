@@ -53,6 +53,7 @@ struct sup_options {
     struct {
         enum sup_ses_mode mode;
         double max_rps;
+        uint64_t max_calls_per_day; /* 0 = no limit */
         int64_t scan_interval_ms;
         int64_t absence_interval_ms;
         enum sup_removal_policy on_external_removal;

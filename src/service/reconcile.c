@@ -76,7 +76,11 @@ static int64_t next_run_ms(struct sup_reconciler *rc, const struct sup_report *r
 {
     const struct sup_options *c = rc->opts.config;
     double interval = (double)c->ses.scan_interval_ms;
+    int64_t next_day = sup_ses_calls_wait_ms(rc->opts.calls);
 
+    /* Not all agents at once, when it begins. */
+    if (next_day > 0)
+        return next_day + (int64_t)sup_rng_below(&rc->rng, RETRY_MS);
     if (failed && interval > RETRY_MS)
         interval = RETRY_MS;
     /* Who is gone is looked for again as soon as that says something. */
@@ -93,6 +97,8 @@ static void finish_report(struct sup_reconciler *rc, struct sup_report *r, int c
     if (code != SUP_OK)
         sup_text_copy(r->error, sizeof(r->error), why->msg[0] ? why->msg : sup_code_name(code));
     r->finished_ms = sup_wall_ms();
+    r->calls_per_day = sup_ses_calls_per_day(rc->opts.calls);
+    r->budget_used_up = sup_ses_calls_wait_ms(rc->opts.calls) > 0;
     r->converged = is_converged(r);
     pthread_mutex_lock(&rc->mutex);
     if (strcmp(r->mode, "dry-run") != 0 && r->plan[0] == '\0')
@@ -128,22 +134,37 @@ static int save_rate(struct sup_apply *a, struct sup_txn *t, void *arg, struct s
     (void)a;
     (void)err;
     sup_meta_put_u64(t, META_RATE, (uint64_t)(rc->rate.rps * 1000.0));
+    sup_ses_calls_put(rc->opts.calls, t);
     return SUP_OK;
+}
+
+/* One run at a time: what was called for runs since before was called for this one. */
+static void count_calls(struct sup_reconciler *rc, const uint64_t before[SUP_N_CALLS],
+                        struct sup_report *r)
+{
+    uint64_t now[SUP_N_CALLS];
+
+    sup_ses_calls_for_runs(rc->opts.calls, now);
+    for (size_t i = 0; i < SUP_N_CALLS; i++)
+        r->calls[i] += now[i] - before[i];
 }
 
 static void run(struct sup_reconciler *rc, int kind, uint64_t ticket)
 {
     struct sup_report *r = calloc(1, sizeof(*r));
+    uint64_t before[SUP_N_CALLS];
     struct sup_err err = {0};
     int code;
 
     if (!r)
         return;
     begin_report(rc, kind, r);
+    sup_ses_calls_for_runs(rc->opts.calls, before);
     code = sup_reconcile_run(rc, kind == RUN_DRY, r, &err);
     if (code == SUP_OK)
         code = sup_reconcile_settle(rc, r, &err);
     if (!sup_stop_is_set(&rc->stop)) {
+        count_calls(rc, before, r);
         finish_report(rc, r, code, &err);
         log_report(r);
         (void)sup_apply_run(rc->opts.apply, save_rate, rc, NULL);

@@ -6,6 +6,7 @@
 #include "service/apply.h"
 #include "service/options.h"
 #include "service/service.h"
+#include "service/ses_calls.h"
 
 /* The reconciler: at start, every scan_interval, after a repair and on demand it reads the whole
  * list of the Region, compares it with what is decided and with what was last known of the list
@@ -17,6 +18,7 @@ struct sup_reconciler;
 struct sup_reconciler_options {
     const struct sup_options *config;
     struct sup_aws *aws;
+    struct sup_ses_calls *calls;
     struct sup_apply *apply;
     struct sup_store *store;
     /* Whether the peers' decisions are here, as far as they can be reached: before that the list

@@ -64,8 +64,9 @@ int sup_reconciler_apply_plan(struct sup_reconciler *rc, const char *plan,
 
 /* --- reconcile_scan.c --- */
 
-/* Reads the Region's list into the scan family. *begin_ms: when the scan began. Counts calls and
- * entries in r. SUP_ECLOSED: stopped; it can be resumed. */
+/* Reads the Region's list into the scan family. *begin_ms: when the scan began. r->calls gets the
+ * pages that were read before the agent's last start. SUP_ECLOSED: stopped; it can be resumed.
+ * SUP_ELIMIT: the day's calls are used up. */
 int sup_reconcile_scan(struct sup_reconciler *rc, struct sup_report *r, int64_t *begin_ms,
                        struct sup_err *err);
 /* What kind of thing the key of a scan entry stands for; 0 = an address that supsync keeps. */

@@ -20,6 +20,7 @@
 #define JOB_DELETES_MAX 10000
 #define JOB_CALLS       6
 #define JOB_MS          30000
+#define DAY_MS          ((int64_t)24 * 3600 * 1000)
 
 struct run {
     struct sup_reconciler *rc;
@@ -413,18 +414,32 @@ static uint64_t cost(const struct run *r, uint64_t n, uint64_t job_max, uint64_t
     return jobs * JOB_CALLS;
 }
 
+/* Calls of scans that go on meanwhile: the list has pages of 1000. */
+static uint64_t scan_calls_a_day(const struct run *r)
+{
+    uint64_t pages = r->report->counts[SUP_COUNT_SCANNED] / 1000 + 1;
+    int64_t interval = r->rc->opts.config->ses.scan_interval_ms;
+
+    return pages * (uint64_t)(DAY_MS / interval + (DAY_MS % interval != 0));
+}
+
 /* Of a plan: puts and deletes go side by side, but for import jobs, which take turns. */
 static void estimate(struct run *r)
 {
     const uint64_t *c = r->report->counts;
     uint64_t put_ms = 0;
     uint64_t delete_ms = 0;
+    uint64_t days_ms;
 
     r->report->estimated_calls = cost(r, c[SUP_COUNT_PUTS], JOB_PUTS_MAX, &put_ms);
     r->report->estimated_calls += cost(r, c[SUP_COUNT_DELETES], JOB_DELETES_MAX, &delete_ms);
     r->report->estimated_ms = put_ms > delete_ms ? put_ms : delete_ms;
     if (r->report->estimated_jobs > 1)
         r->report->estimated_ms = put_ms + delete_ms;
+    days_ms = (uint64_t)sup_ses_calls_spread_ms(r->rc->opts.calls, r->report->estimated_calls,
+                                                scan_calls_a_day(r));
+    if (r->report->estimated_ms < days_ms)
+        r->report->estimated_ms = days_ms;
 }
 
 /* --- a saved plan --- */

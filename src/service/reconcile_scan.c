@@ -25,10 +25,10 @@
 
 struct scan {
     struct sup_reconciler *rc;
-    struct sup_report *report;
     struct sup_scan_state state;
     struct sup_ses_list page;
     unsigned restarts;
+    bool again;     /* the last call failed or was throttled */
     unsigned empty; /* pages in a row */
     char milestone[SUP_SCAN_TOKEN_MAX + 1];
 };
@@ -110,6 +110,7 @@ static int store_page(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
         sup_scan_entry_encode(&e, &value);
         sup_txn_put(t, SUP_CF_SCAN, sup_buf_slice(&key), sup_buf_slice(&value));
     }
+    sup_ses_calls_put(s->rc->opts.calls, t);
     sup_buf_reset(&value);
     sup_scan_state_encode(&s->state, &value);
     if (value.failed || key.failed)
@@ -163,6 +164,15 @@ static bool wait_for_rate(struct sup_reconciler *rc)
     }
 }
 
+static void count_call(struct scan *s, int code, const struct sup_aws_error *aerr)
+{
+    const struct sup_ses_call_made m = {
+        .op = SUP_CALL_LIST, .code = code, .aws = aerr, .for_run = true, .again = s->again};
+
+    sup_ses_calls_made(s->rc->opts.calls, &m);
+    s->again = code != SUP_OK;
+}
+
 static int ask(struct scan *s, struct sup_aws_error *aerr, struct sup_err *err)
 {
     struct sup_reconciler *rc = s->rc;
@@ -175,10 +185,14 @@ static int ask(struct scan *s, struct sup_aws_error *aerr, struct sup_err *err)
 
     if (!wait_for_rate(rc))
         return SUP_ECLOSED;
-    s->report->calls[SUP_CALL_LIST]++;
+    code = sup_ses_calls_take(rc->opts.calls, false, err);
+    if (code != SUP_OK) {
+        rc->resume = true; /* the day may begin soon */
+        return code;
+    }
     code = sup_ses_list_page(rc->opts.aws, &q, &s->page, aerr, err);
+    count_call(s, code, aerr);
     if (aerr->throttled) {
-        s->report->calls[SUP_CALL_THROTTLED]++;
         sup_rate_throttled(&rc->rate, sup_mono_ms());
     } else if (code == SUP_OK) {
         sup_rate_success(&rc->rate, sup_mono_ms());
@@ -241,9 +255,9 @@ int sup_reconcile_scan(struct sup_reconciler *rc, struct sup_report *r, int64_t 
     if (!s)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     s->rc = rc;
-    s->report = r;
     if (!rc->resume || !resume(s))
         start_anew(s);
+    r->calls[SUP_CALL_LIST] = s->state.pages;
     rc->resume = false;
     code = read_pages(s, err);
     *begin_ms = s->state.started_ms;

@@ -56,7 +56,7 @@ static bool wait_for_outbox(struct sup_reconciler *rc)
         int64_t now = sup_mono_ms();
         if (n == 0)
             return true;
-        if (n == hopeless)
+        if (n == hopeless || !sup_ses_calls_may(rc->opts.calls, false))
             return false;
         if (n < last) {
             last = n;
@@ -85,6 +85,8 @@ static void outcome(struct sup_reconciler *rc, struct sup_difference *d, struct 
         d->result = SUP_DIFF_DONE;
         return;
     }
+    if (!sup_ses_calls_may(rc->opts.calls, false))
+        sup_text_copy(d->error, sizeof(d->error), "waits: the day's calls of SES are used up");
     sup_key_timed(&k, e.outbox_due_ms, key);
     if (sup_store_get(s, NULL, SUP_CF_OUTBOX, sup_key_slice(&k), value, NULL) != SUP_OK ||
         sup_outbox_entry_decode(sup_buf_slice(value), &o, NULL) != SUP_OK || o.attempts == 0)

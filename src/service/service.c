@@ -120,8 +120,11 @@ static uint64_t repaired(void *arg)
 
 static int start_workers(struct sup_service *s, struct sup_err *err)
 {
-    struct sup_ses_worker_options ses = {
-        .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
+    struct sup_ses_worker_options ses = {.config = s->config,
+                                         .aws = s->aws,
+                                         .calls = s->calls,
+                                         .apply = s->apply,
+                                         .store = s->store};
     struct sup_replicator_options mesh = {.config = s->config,
                                           .apply = s->apply,
                                           .store = s->store,
@@ -130,10 +133,14 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     struct sup_ingest_options ingest = {.config = s->config, .aws = s->aws, .apply = s->apply};
     struct sup_archive_watch_options archives = {
         .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
-    struct sup_importer_options importer = {
-        .config = s->config, .aws = s->aws, .apply = s->apply, .store = s->store};
+    struct sup_importer_options importer = {.config = s->config,
+                                            .aws = s->aws,
+                                            .calls = s->calls,
+                                            .apply = s->apply,
+                                            .store = s->store};
     struct sup_reconciler_options reconciler = {.config = s->config,
                                                 .aws = s->aws,
+                                                .calls = s->calls,
                                                 .apply = s->apply,
                                                 .store = s->store,
                                                 .level = is_level,
@@ -181,6 +188,8 @@ int sup_service_start(const struct sup_options *options, struct sup_service **ou
     if (rc == SUP_OK)
         rc = start_aws(s, err);
     if (rc == SUP_OK)
+        rc = sup_ses_calls_open(options, s->store, &s->calls, err);
+    if (rc == SUP_OK)
         rc = start_workers(s, err);
     if (rc != SUP_OK) {
         sup_service_stop(s);
@@ -226,6 +235,14 @@ void sup_service_close(struct sup_service *s)
     sup_sources_close(s->sources);
 }
 
+static int save_calls(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
+{
+    (void)a;
+    (void)err;
+    sup_ses_calls_put(arg, t);
+    return SUP_OK;
+}
+
 void sup_service_stop(struct sup_service *s)
 {
     struct watchdog w = {.s = s};
@@ -245,6 +262,8 @@ void sup_service_stop(struct sup_service *s)
     sup_ses_worker_stop(s->ses);
     sup_replicator_stop(s->replicator);
     sup_housekeeper_stop(s->housekeeper);
+    if (s->calls)
+        (void)sup_apply_run(s->apply, save_calls, s->calls, NULL);
     sup_apply_stop(s->apply);
     sup_stop_set(&w.done);
     if (w.started)
@@ -266,6 +285,7 @@ void sup_service_free(struct sup_service *s)
     sup_apply_free(s->apply);
     sup_sketch_keeper_free(s->keeper);
     sup_ses_worker_free(s->ses);
+    sup_ses_calls_free(s->calls);
     sup_aws_free(s->aws);
     sup_store_close(s->store);
     sup_stop_fini(&s->abort);

@@ -2,6 +2,7 @@
 #define SUP_SERVICE_SERVICE_H
 
 #include "base/err.h"
+#include "codec/report_calls.h"
 #include "model/address.h"
 #include "model/decision.h"
 #include "model/event.h"
@@ -243,6 +244,11 @@ struct sup_status {
         uint64_t puts, deletes, throttles, errors;
         char last_error[160];
     } outbox;
+    struct {
+        uint64_t per_day; /* ses.max_calls_per_day; 0 = no limit */
+        uint64_t used;    /* of the day's (UTC) */
+        uint64_t made[SUP_N_CALLS];
+    } calls; /* of SES, since the start */
     struct {
         uint64_t received, deleted, events, duplicates, unparsable, in_hand;
         uint64_t suppressed, cleared, echoes, ignored;

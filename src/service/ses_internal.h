@@ -17,6 +17,8 @@ struct sup_ses_task {
     uint8_t key[SUP_ADDRESS_MAX];
     size_t key_n;
     int64_t due_ms;
+    bool run;    /* a reconciliation put it there */
+    bool failed; /* a call for it failed or was throttled before */
 };
 
 /* What came of a call. */
@@ -41,7 +43,8 @@ struct sup_ses_worker {
     pthread_cond_t cond;
     uint64_t wakes;
     size_t n_running; /* threads that have not ended */
-    int64_t low_ms;   /* nothing in the outbox is due before */
+    int64_t low_ms;   /* nothing in the outbox is due before, but for what was skipped */
+    bool skipped;     /* entries that wait for the budget */
     struct sup_ses_task claimed[SUP_SES_THREADS_MAX];
     size_t n_claimed;
     struct sup_rate rates[3];     /* by step: GET, PUT, DELETE */

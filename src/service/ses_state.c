@@ -130,6 +130,7 @@ static int change_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct 
     struct change *c = arg;
     int rc = read_view(c, a, t, err);
 
+    sup_ses_calls_put(c->w->opts.calls, t);
     return rc == SUP_OK ? c->apply(c, a, t, err) : rc;
 }
 

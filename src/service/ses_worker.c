@@ -61,46 +61,71 @@ static struct sup_iter *outbox_iter(struct sup_ses_worker *w)
                         (struct sup_slice){NULL, 0});
 }
 
-/* Under mutex. */
-static bool claim_from(struct sup_ses_worker *w, struct sup_iter *it, struct sup_ses_task *task,
-                       int64_t *next_ms)
+/* What is to be known of the entry. */
+static bool read_task(struct sup_ses_task *task, struct sup_iter *it)
 {
-    int64_t now = sup_wall_ms(), due = 0;
+    struct sup_outbox_entry e = {0};
     struct sup_slice key;
 
-    if (!sup_iter_valid(it) && sup_iter_status(it, NULL) == SUP_OK)
-        w->low_ms = INT64_MAX;
-    for (bool first = true; sup_iter_valid(it); sup_iter_next(it)) {
-        if (!sup_key_timed_parse(sup_iter_key(it), &due, &key) || key.n > sizeof(task->key))
+    if (!sup_key_timed_parse(sup_iter_key(it), &task->due_ms, &key) || key.n > sizeof(task->key) ||
+        sup_outbox_entry_decode(sup_iter_value(it), &e, NULL) != SUP_OK)
+        return false;
+    memcpy(task->key, key.p, key.n);
+    task->key_n = key.n;
+    task->run = e.run;
+    task->failed = e.last_error[0] != '\0';
+    return true;
+}
+
+/* Under mutex. routine: the budget allows calls that are not urgent. Entries that have to wait for
+ * it are looked at once: the next look begins behind them. */
+static bool claim_from(struct sup_ses_worker *w, struct sup_iter *it, bool routine,
+                       struct sup_ses_task *task, int64_t *next_ms)
+{
+    int64_t now = sup_wall_ms();
+    bool first = true;
+
+    for (; sup_iter_valid(it); sup_iter_next(it)) {
+        if (!read_task(task, it))
             continue;
+        if (task->due_ms <= now && task->run && !routine) {
+            w->skipped = true;
+            continue;
+        }
         if (first)
-            w->low_ms = due;
+            w->low_ms = task->due_ms;
         first = false;
-        if (due > now) {
-            *next_ms = due - now < IDLE_MS ? due - now : IDLE_MS;
+        if (task->due_ms > now) {
+            *next_ms = task->due_ms - now < IDLE_MS ? task->due_ms - now : IDLE_MS;
             return false;
         }
-        if (is_claimed(w, key))
+        if (is_claimed(w, sup_slice_of(task->key, task->key_n)))
             continue;
-        memcpy(task->key, key.p, key.n);
-        task->key_n = key.n;
-        task->due_ms = due;
         w->claimed[w->n_claimed++] = *task;
         return true;
     }
+    if (first && sup_iter_status(it, NULL) == SUP_OK)
+        w->low_ms = INT64_MAX;
     return false;
 }
 
 /* The first due entry that nobody works on. *next_ms: when to look again. */
 static bool claim(struct sup_ses_worker *w, struct sup_ses_task *task, int64_t *next_ms)
 {
+    bool routine = sup_ses_calls_may(w->opts.calls, false);
     bool found = false;
 
     *next_ms = IDLE_MS;
+    if (!routine && !sup_ses_calls_may(w->opts.calls, true))
+        return false;
     pthread_mutex_lock(&w->mutex);
+    if (routine && w->skipped) {
+        w->low_ms = 0;
+        w->skipped = false;
+    }
     struct sup_iter *it = outbox_iter(w);
     if (it)
-        found = claim_from(w, it, task, next_ms);
+        found = claim_from(w, it, routine, task, next_ms);
     pthread_mutex_unlock(&w->mutex);
     sup_iter_free(it);
     return found;
@@ -153,7 +178,22 @@ static void call_get(struct sup_ses_worker *w, struct sup_ses_outcome *o,
     sup_ses_list_fini(&list);
 }
 
-static void call(struct sup_ses_worker *w, struct sup_ses_outcome *o)
+static void count_call(struct sup_ses_worker *w, const struct sup_ses_task *task,
+                       const struct sup_ses_outcome *o, const struct sup_aws_error *aerr)
+{
+    static const enum sup_report_call ops[] = {[SUP_OUTBOX_GET] = SUP_CALL_GET,
+                                               [SUP_OUTBOX_PUT] = SUP_CALL_PUT,
+                                               [SUP_OUTBOX_DELETE] = SUP_CALL_DELETE};
+    const struct sup_ses_call_made m = {.op = ops[o->plan.step],
+                                        .code = o->code,
+                                        .aws = aerr,
+                                        .for_run = task->run,
+                                        .again = task->failed};
+
+    sup_ses_calls_made(w->opts.calls, &m);
+}
+
+static void call(struct sup_ses_worker *w, struct sup_ses_task *task, struct sup_ses_outcome *o)
 {
     struct sup_aws_error aerr = {0};
     struct sup_err err = {0};
@@ -177,6 +217,8 @@ static void call(struct sup_ses_worker *w, struct sup_ses_outcome *o)
         break;
     }
     o->end_ms = sup_wall_ms();
+    count_call(w, task, o, &aerr);
+    task->failed = false; /* if another step follows, this one did not fail */
     /* Absent already is what a delete wants, and an answer to a get. */
     if (o->code == SUP_ENOTFOUND && o->plan.step != SUP_OUTBOX_PUT)
         o->code = SUP_OK;
@@ -261,7 +303,7 @@ static int fail(struct sup_ses_worker *w, const struct sup_ses_task *task,
 }
 
 /* One step; *more: another one may follow. */
-static int step(struct sup_ses_worker *w, const struct sup_ses_task *task, bool *more,
+static int step(struct sup_ses_worker *w, struct sup_ses_task *task, bool *more,
                 struct sup_err *err)
 {
     struct sup_ses_outcome o = {0};
@@ -275,6 +317,11 @@ static int step(struct sup_ses_worker *w, const struct sup_ses_task *task, bool 
     }
     if (rc == SUP_OK && !wait_for_rate(w, o.plan.step))
         rc = SUP_ECLOSED;
+    /* It stays where it is; claim waits for the next day. */
+    if (rc == SUP_OK && sup_ses_calls_take(w->opts.calls, !task->run, NULL) != SUP_OK) {
+        *more = false;
+        return SUP_OK;
+    }
     if (rc == SUP_OK && o.plan.step != SUP_OUTBOX_GET) {
         rc = sup_ses_intend(w, task, &o.plan, err);
         if (rc == SUP_EAGAIN)
@@ -282,7 +329,7 @@ static int step(struct sup_ses_worker *w, const struct sup_ses_task *task, bool 
     }
     if (rc != SUP_OK)
         return rc;
-    call(w, &o);
+    call(w, task, &o);
     digest(w, &o);
     if (o.code == SUP_OK)
         return sup_ses_record(w, task, &o, err);

@@ -5,6 +5,7 @@
 #include "service/apply.h"
 #include "service/options.h"
 #include "service/service.h"
+#include "service/ses_calls.h"
 
 /* The fast path to the Region's SES list: drains the outbox at the allowed rate.
  *
@@ -17,6 +18,7 @@ struct sup_ses_worker;
 struct sup_ses_worker_options {
     const struct sup_options *config;
     struct sup_aws *aws;
+    struct sup_ses_calls *calls;
     struct sup_apply *apply;
     struct sup_store *store;
 };

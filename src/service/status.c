@@ -87,6 +87,8 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
                            (unsigned long long)out->quarantined);
     if (s->ses)
         sup_ses_worker_status(s->ses, out);
+    if (s->calls)
+        sup_ses_calls_status(s->calls, out);
     if (s->ingest)
         sup_ingest_status(s->ingest, out);
     sup_sources_status(s->sources, out);

@@ -112,5 +112,147 @@ class Shutdown(Case):
         self.coverage("GetConfigurationSet")
 
 
+OPERATIONS = {
+    "list": "ListSuppressedDestinations", "get": "GetSuppressedDestination", "put": "PutSuppressedDestination",
+    "delete": "DeleteSuppressedDestination", "import": "CreateImportJob", "import_status": "GetImportJob",
+    "import_list": "ListImportJobs", "s3_put": "PutObject", "s3_get": "GetObject", "s3_delete": "DeleteObject",
+    "account": "GetAccount",
+}
+
+
+class Counts(Case):
+    def vanish(self, sim, agent, addresses):
+        """They are put, found, gone, and found to be gone once; the next run puts them back."""
+        run = agent.cli("suppress", "-", "--reason", "bounce", "--note", "n", input="\n".join(addresses), timeout=300)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        harness.wait_for(lambda: agent.status()["outbox"]["pending"] == 0, "the outbox", timeout=60)
+        self.assertEqual(self.reconcile(agent, status=0)["api_calls"]["put"], 0, "those were not for the run")
+        sim.control("DELETE", R, "suppression")
+        self.reconcile(agent, status=1)
+        newest = lambda: agent.request("GET", "/v1/reports").json()["reports"][0]
+        harness.wait_for(lambda: newest()["counts"]["reported"] == len(addresses), "the second scan")
+        agent.stop()
+        agent.config["ses"]["on_external_removal"] = "restore"
+        agent.start()
+        sim.control("DELETE", R, "calls")
+
+    def compare(self, sim, report):
+        calls = sim.calls(R)
+        self.assertEqual({name: report["api_calls"][name] for name in OPERATIONS},
+                         {name: calls.get(operation, 0) for name, operation in OPERATIONS.items()})
+        return report["api_calls"]
+
+    def one(self, *arguments, **ses):
+        return super().one(*arguments, **{"fuse": {"percent": 100, "count": 1000}, "on_external_removal": "report", **ses})
+
+    def test_puts_with_throttles_and_retries(self):
+        sim, agent = self.one()
+        self.vanish(sim, agent, MANY[:9])
+        sim.faults(R, [{"operation": "PutSuppressedDestination", "throttle": True, "count": 2},
+                       {"operation": "PutSuppressedDestination", "status": 500, "count": 1}])
+        report = self.reconcile(agent, status=0)
+        self.assertEqual(report["counts"]["restored"], 9)
+        calls = self.compare(sim, report)
+        self.assertEqual((calls["put"], calls["throttled"], calls["retried"]), (12, 2, 3))
+        text = agent.cli("report").stdout
+        self.assertIn("12 put", text)
+        self.assertIn("3 retried", text)
+        self.assertIn("put,,,,,,12\r\n", agent.cli("report", "--format", "csv").stdout.replace("\n", "\r\n"))
+        page = agent.cli("report", "--format", "html").stdout
+        self.assertRegex(page, "put</th><td[^>]*>12<")
+        metrics = agent.request("GET", "/metrics").body.decode()
+        self.assertIn('supsync_ses_calls_total{operation="put"} 12', metrics)
+
+    def test_import_jobs(self):
+        sim, agent = self.one(max_rps=50, **{"import": {"bucket": "supsync-" + R, "threshold": 20}})
+        self.vanish(sim, agent, MANY)
+        sim.control("PUT", R, "refusals", {"rows": MANY[-2:], "puts": []})
+        report = self.reconcile(agent, status=0)
+        self.assertEqual(set(sim.suppression(R)), set(MANY))
+        calls = self.compare(sim, report)
+        self.assertGreaterEqual(calls["put"], 2, "the rows that failed")
+        self.assertEqual((calls["import"], calls["s3_put"], calls["s3_get"], calls["s3_delete"]), (1, 1, 1, 1))
+
+    def test_a_scan_goes_on_counting_after_a_restart(self):
+        sim, agent = self.one(max_rps=1)
+        sim.control("PUT", R, "suppression", [{"EmailAddress": "s%05d@example.com" % i, "Reason": "BOUNCE"}
+                                              for i in range(3500)])
+        sim.control("DELETE", R, "calls")
+        run = subprocess.Popen([harness.SUPSYNC, "reconcile"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=dict(os.environ, SUPSYNC_SOCKET=agent.socket))
+        harness.wait_for(lambda: sim.calls(R).get("ListSuppressedDestinations", 0) >= 2, "two pages")
+        agent.kill()
+        run.wait()
+        agent.start()
+        harness.wait_for(lambda: agent.verdict("s03499@example.com") == "block", "the scan after the start")
+        harness.wait_for(lambda: len(agent.request("GET", "/v1/reports").json()["reports"]) == 2, "its report")
+        reports = agent.request("GET", "/v1/reports").json()["reports"]
+        # The page under way at the kill was called, but never taken.
+        self.assertIn(sim.calls(R)["ListSuppressedDestinations"] - reports[0]["api_calls"]["list"], (0, 1))
+        self.assertEqual(reports[0]["counts"]["scanned"], 3500)
+
+
+class Budget(Counts):
+    # Not those of the counts again.
+    test_puts_with_throttles_and_retries = test_import_jobs = test_a_scan_goes_on_counting_after_a_restart = None
+
+    def spent(self, sim):
+        return sum(n for operation, n in sim.calls(R).items()
+                   if operation in OPERATIONS.values() and "Object" not in operation)
+
+    def test_what_is_urgent_goes_before_and_all_ends_at_the_limit(self):
+        sim, agent = self.one(max_calls_per_day=100)
+        self.vanish(sim, agent, MANY[:45])  # 45 puts and at least three pages
+        report = self.reconcile(agent, status=1)
+        self.assertEqual(report["budget"], {"calls_per_day": 100, "used_up": True})
+        counts = report["counts"]
+        self.assertEqual(counts["pending"] + len(sim.suppression(R)), 45)
+        self.assertGreater(counts["pending"], 0)
+        pending = [d for d in report["differences"] if d["result"] == "pending"]
+        self.assertTrue(all("used up" in d["error"] for d in pending), pending)
+        self.assertIn("used up", agent.cli("report").stdout)
+        self.assertGreater(report["next_run"][11:19], "00:00:00")
+        self.assertLess(report["next_run"][11:19], "00:01:01", "the next day")
+        # The last tenth: what somebody decides goes in front of all that waits.
+        agent.cli("suppress", "urgent@example.com", "--reason", "bounce", "--note", "n")
+        harness.wait_for(lambda: "urgent@example.com" in sim.suppression(R), "the urgent put")
+        self.clear(agent, pending[0]["address"])
+        harness.wait_for(lambda: sim.calls(R).get("DeleteSuppressedDestination"), "the urgent delete")
+        status = agent.status()
+        self.assertTrue(any("used up" in p for p in status["problems"]), status["problems"])
+        self.assertEqual(status["api_calls"]["per_day"], 100)
+        # A scan is not urgent.
+        run = agent.cli("reconcile")
+        self.assertEqual(run.returncode, 3, run.stdout)
+        self.assertIn("max_calls_per_day", run.stdout + run.stderr)
+        # And there is an end, over a restart, too.
+        agent.stop()
+        agent.start()
+        agent.cli("suppress", *["more%d@example.com" % i for i in range(20)], "--reason", "bounce", "--note", "n")
+        harness.wait_for(lambda: agent.status()["api_calls"]["used_today"] == 100, "the end of the budget")
+        before = self.spent(sim)
+        self.assertGreaterEqual(agent.status()["outbox"]["pending"], 10)
+        self.assertIn("100 of 100", agent.cli("status").stdout)
+        agent.stop()
+        self.assertEqual(self.spent(sim), before)
+        agent.config["ses"]["max_calls_per_day"] = 0
+        agent.start()
+        harness.wait_for(lambda: agent.status()["outbox"]["pending"] == 0, "the rest")
+        self.assertEqual(self.reconcile(agent, status=0)["differences"], [])
+
+    def test_a_plan_takes_the_days_that_the_budget_needs(self):
+        sim, agent = self.one(mode="observe", max_calls_per_day=100, scan_interval="24h")
+        many = ["p%03d@example.com" % i for i in range(500)]
+        agent.cli("suppress", "-", "--reason", "bounce", "--note", "n", input="\n".join(many), timeout=300)
+        estimate = self.reconcile(agent, "--dry-run", status=1)["estimate"]
+        self.assertEqual(estimate["calls"], 500)
+        days = estimate["seconds"] / 86400
+        self.assertTrue(4 < days < 6, days)  # 90 a day, of which a scan takes one or two
+        agent.stop()
+        agent.config["ses"]["max_calls_per_day"] = 1000
+        agent.start()
+        self.assertLess(self.reconcile(agent, "--dry-run", status=1)["estimate"]["seconds"], 10)
+
+
 if __name__ == "__main__":
     harness.main_parallel()

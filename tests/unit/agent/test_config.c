@@ -77,9 +77,9 @@ static const struct {
     {HEAD "nod: b\n", "3: nod: unknown key: use one of node, region, data_dir, log, admin, aws, "
                       "sqs, sns_http, archives, ses, mesh, ingest, soft, rates, events, "
                       "store"},
-    {HEAD "ses:\n  mod: enforce\n",
-     "4: ses.mod: unknown key: use one of mode, max_rps, scan_interval, absence_interval, "
-     "on_external_removal, fuse, import"},
+    {HEAD "ses:\n  mod: enforce\n", "4: ses.mod: unknown key: use one of mode, max_rps, "
+                                    "max_calls_per_day, scan_interval, absence_interval, "
+                                    "on_external_removal, fuse, import"},
     {HEAD "ses:\n  fuse:\n    percents: 5\n",
      "5: ses.fuse.percents: unknown key: use one of percent, count"},
     {HEAD "ses.mode: enforce\n", "3: ses.mode: unknown key*"},
