@@ -9,8 +9,12 @@ import http.server
 import io
 import json
 import os
+import shutil
+import socket
+import ssl
 import subprocess
 import threading
+import warnings
 
 import harness
 from harness import SUPSYNC, free_port, wait_for
@@ -338,6 +342,142 @@ class SnsHttp(harness.TestCase):
                                     SubscribeURL=url)
         self.assertEqual(self.post(leave)[0], 200)
         self.assertEqual([r for r in self.signer.requests if "Action" in r], [])
+
+    def test_tls(self):
+        self.node.stop()
+        self.node.config["sns_http"]["tls"] = {"cert": self.signer.cert, "key": self.signer.key}
+        self.node.start()
+        m = self.signer.message(json.dumps(bounce("tls@example.com")))
+        context = ssl.create_default_context(cafile=self.signer.cert)
+        context.check_hostname = False  # the certificate is for another name
+        c = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        try:
+            for _ in range(2):  # on one connection
+                c.request("POST", "/sns", json.dumps(m))
+                r = c.getresponse()
+                self.assertEqual((r.status, len(r.read()) > 0), (200, True))
+        finally:
+            c.close()
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with self.assertRaises(OSError), socket.create_connection(("127.0.0.1", self.port)) as s:
+            old.wrap_socket(s)
+        self.assertEqual(self.node.verdict("tls@example.com"), "block")
+
+    def test_signed_by_others(self):
+        """moto signs what its topics post, with a certificate that it serves itself."""
+        others = shutil.which("python3")
+        if others is None or subprocess.run([others, "-c", "import moto.server, flask"], check=False,
+                                            capture_output=True).returncode != 0:
+            self.skipTest("moto is not there")
+        port = free_port()
+        with open(os.path.join(self.directory, "moto.log"), "wb") as log:
+            moto = subprocess.Popen([others, "-m", "moto.server", "-H", "127.0.0.1", "-p",
+                                     str(port)], stdout=log, stderr=log)
+        self.addCleanup(moto.wait)
+        self.addCleanup(moto.kill)
+        posted = []
+
+        class Relay(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        relay = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        self.addCleanup(relay.server_close)
+        self.addCleanup(relay.shutdown)
+
+        def answers():
+            try:
+                return http.client.HTTPConnection("127.0.0.1", port, timeout=5).connect() is None
+            except OSError:
+                return False
+
+        wait_for(answers, "moto to start")
+        import botocore.session
+
+        sns = botocore.session.Session().create_client(
+            "sns", region_name="eu-west-1", endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id="a",
+            aws_secret_access_key="b")
+        self.addCleanup(sns.close)
+        self.assertEqual(sns.create_topic(Name="ses-events")["TopicArn"], TOPIC)
+        sns.subscribe(TopicArn=TOPIC, Protocol="http",
+                      Endpoint="http://127.0.0.1:%d/" % relay.server_address[1])
+        sns.publish(TopicArn=TOPIC, Message=json.dumps(bounce("moto@example.com")) + "\n")
+        wait_for(lambda: any(m["Type"] == "Notification" for m in posted), "moto to post")
+        message = next(m for m in posted if m["Type"] == "Notification")
+        # Where the certificate is to be had is not signed; the real host cannot be asked here.
+        host, path = message["SigningCertURL"][len("https://"):].split("/", 1)
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            c.request("GET", "/" + path, headers={
+                "Host": host, "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/"
+                "sns/aws4_request, SignedHeaders=host, Signature=0"})  # how moto tells services
+            with open(self.signer.cert, "wb") as f:
+                f.write(c.getresponse().read())
+        finally:
+            c.close()
+        message["SigningCertURL"] = self.signer.url + "/" + path
+        forged = dict(message, Message=message["Message"].replace("moto@", "other@"))
+        self.assertEqual(self.post(forged)[0], 403)
+        self.assertEqual(self.post(message), (200, "taken\n"))
+        self.assertEqual(self.node.verdict("moto@example.com"), "block")
+        self.assertEqual(self.node.verdict("other@example.com"), "allow")
+
+    def test_slow_and_half_sent(self):
+        """Who sends slowly is cut off after the 15 s that SNS itself waits; others are served."""
+        m = json.dumps(self.signer.message(json.dumps(bounce("a@example.com")))).encode()
+        slow = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(20)]
+        for s in slow:
+            s.sendall(b"POST /sns HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(m))
+            s.sendall(m[:100])
+        gone = socket.create_connection(("127.0.0.1", self.port))
+        gone.sendall(b"POST /sns HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+        gone.close()
+        self.assertEqual(self.post(m)[0], 200)
+        if os.environ.get("SUPSYNC_LONG"):
+            for s in slow:
+                s.settimeout(60)
+                self.assertEqual(s.recv(100), b"")
+        for s in slow:
+            s.close()
+
+    def test_bodies_of_any_framing(self):
+        m = json.dumps(self.signer.message(json.dumps(bounce("chunked@example.com")))).encode()
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            c.request("POST", "/", iter([m[:10], m[10:500], m[500:]]), encode_chunked=True)
+            self.assertEqual(c.getresponse().status, 200)
+        finally:
+            c.close()
+        # Longer than SNS sends, without saying so: refused, and the connection ends at some point.
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            c.request("POST", "/", iter([b"x" * 65536] * 6), encode_chunked=True)
+            self.assertEqual(c.getresponse().status, 413)
+        finally:
+            c.close()
+        with self.assertRaises(OSError):
+            c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            try:
+                c.request("POST", "/", iter([b"x" * 65536] * 200), encode_chunked=True)
+                if c.getresponse().status == 413:
+                    raise ConnectionResetError
+            except http.client.HTTPException as e:
+                raise ConnectionResetError from e
+            finally:
+                c.close()
 
     def test_greeting_and_many_at_once(self):
         text = "Successfully validated SNS topic for Amazon SES event publishing."
