@@ -9,7 +9,7 @@ void sup_join_init(struct sup_join *j, enum sup_join_phase phase, int64_t alone_
     memset(j, 0, sizeof(*j));
     j->phase = phase;
     j->alone_ms = alone_ms;
-    j->phase_ms = now_ms;
+    j->phase_ms = j->hope_ms = now_ms;
     j->with = NOBODY;
     j->donor = NOBODY;
 }
@@ -23,7 +23,7 @@ static void idle(struct sup_join *j)
 static void go(struct sup_join *j, int64_t now_ms, enum sup_join_phase phase)
 {
     j->phase = phase;
-    j->phase_ms = now_ms;
+    j->phase_ms = j->hope_ms = now_ms;
     idle(j);
 }
 
@@ -134,6 +134,27 @@ static bool is_level(const struct sup_join *j)
     return false;
 }
 
+/* The donors are gone, or lost their disks, with the copy half made. Peers that are joining too may
+ * have a part, or all of it in a moment; an absent one may have all of it. */
+static void await_donor(struct sup_join *j, int64_t now_ms)
+{
+    struct census c = count(j);
+
+    if (any_donor(j) || c.connected < c.members)
+        j->hope_ms = now_ms;
+    else if (now_ms - j->hope_ms >= j->alone_ms)
+        go(j, now_ms, SUP_JOIN_ALONE);
+}
+
+/* The copy is whole. */
+static void await_level(struct sup_join *j, int64_t now_ms)
+{
+    if (any_donor(j))
+        j->hope_ms = now_ms;
+    if (is_level(j) || now_ms - j->hope_ms >= j->alone_ms)
+        go(j, now_ms, SUP_JOIN_CHECK);
+}
+
 static bool is_second(const struct sup_join *j, size_t i)
 {
     const struct sup_join_peer *p = &j->peers[i];
@@ -161,8 +182,10 @@ bool sup_join_move(struct sup_join *j, int64_t now_ms, size_t n)
     j->n = n < SUP_JOIN_PEERS_MAX ? n : SUP_JOIN_PEERS_MAX;
     if (j->phase == SUP_JOIN_NEW || j->phase == SUP_JOIN_ALONE)
         look_around(j, now_ms);
-    else if (j->phase == SUP_JOIN_LOG && is_level(j))
-        go(j, now_ms, SUP_JOIN_CHECK);
+    else if (j->phase == SUP_JOIN_COPY)
+        await_donor(j, now_ms);
+    else if (j->phase == SUP_JOIN_LOG)
+        await_level(j, now_ms);
     if (j->phase == SUP_JOIN_CHECK)
         check(j, now_ms);
     return j->phase != before;

@@ -10,8 +10,13 @@
  * monotonic clock.
  *
  *   new ──► copy ──► log ──► check ──► ready
+ *    │       └────► alone    as all peers are there, and nobody has the set any more
  *    └────► ready            as nobody has anything: the cluster is new
  *    └────► alone            as nobody was met who has anything; back to copy when somebody is
+ *
+ * A copy that is whole is good for answers when there is nobody to go on from, as any node's set is
+ * that cannot reach the others. One that is not waits for a donor while a peer is absent that may
+ * be one.
  *
  * The copy may come in parts, from several streams of several donors, each with the version vector
  * that its snapshot covers. What the whole covers is the entry-wise minimum of these: a mutation
@@ -60,6 +65,7 @@ struct sup_join {
     bool busy;        /* the order is being carried out */
     int64_t alone_ms; /* nobody was met who knows more: then the node answers from what it has */
     int64_t phase_ms;
+    int64_t hope_ms;  /* when there was last somebody, or may have been, to get the rest from */
     int64_t heard_ms; /* of the donor */
 };
 

@@ -117,6 +117,16 @@ static void applied(struct sup_joining *j, int64_t now_ms, const struct sup_join
 
 /* --- peers --- */
 
+/* Known from now on, so that nobody is taken to be alone before the first tick. */
+static void set_member(struct sup_join *m, size_t peer, bool member)
+{
+    if (peer >= SUP_JOIN_PEERS_MAX)
+        return;
+    m->peers[peer].member = member;
+    if (m->n <= peer)
+        m->n = peer + 1;
+}
+
 /* The one whose set was copied before a restart: to be compared with is another one. */
 static void remember_donor(struct sup_joining *j, const struct sup_joining_event *e)
 {
@@ -222,8 +232,7 @@ void sup_joining_step(struct sup_joining *j, int64_t now_ms, const struct sup_jo
         (void)sup_join_move(&j->machine, now_ms, e->n);
         break;
     case SUP_JOINING_MEMBER:
-        if (e->peer < SUP_JOIN_PEERS_MAX)
-            j->machine.peers[e->peer].member = e->n > 0;
+        set_member(&j->machine, e->peer, e->n > 0);
         break;
     case SUP_JOINING_SEEN:
         seen(j, now_ms, e, out);

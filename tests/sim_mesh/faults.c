@@ -24,7 +24,7 @@ void sim_shape_choose(struct sim *s)
     struct sim_shape *h = &s->shape;
 
     h->n_nodes = choose_nodes(s);
-    h->n_keys = 1 + (unsigned)sim_below(s, 4);
+    h->n_keys = 1 + (unsigned)sim_below(s, sim_chance(s, 750) ? 4 : SIM_KEYS_MAX);
     h->quiet = sim_chance(s, 20);
     h->lossy = sim_chance(s, 200) && !h->quiet;
     h->loss_permille = h->quiet || sim_chance(s, 500) ? 0 : (unsigned)sim_below(s, 50);
@@ -42,6 +42,15 @@ void sim_shape_choose(struct sim *s)
         h->n_later = (unsigned)sim_below(s, h->n_nodes - 1);
         h->members_ms = h->run_ms / (int64_t)(1 + sim_below(s, 5));
     }
+    h->wipes = !h->quiet && sim_chance(s, 100);
+    if (h->wipes)
+        h->n_keys = SIM_KEYS_MAX;
+    h->born_ready = sim_chance(s, 500);
+    h->old_permille = sim_chance(s, 150) ? 1 + (unsigned)sim_below(s, 1000) : 0;
+    h->alone_ms = 1000 + (int64_t)sim_below(s, 30000);
+    h->hold_ms = sim_chance(s, 100) ? 50 + (int64_t)sim_below(s, 500) : 0;
+    h->window = sim_chance(s, 800) ? 1 + sim_below(s, 2000) : 0;
+    h->chunk = sim_chance(s, 900) ? 1 + sim_below(s, 3) : 0;
     h->log_max = sim_chance(s, 200) ? 1 + sim_below(s, 10) : 0;
 }
 
@@ -124,7 +133,9 @@ void sim_fault(struct sim *s)
     struct sim_node *n = &s->nodes[sim_below(s, s->shape.n_nodes)];
     uint64_t x = sim_below(s, 100);
 
-    if (x < 25) {
+    if (x < 12 && s->shape.wipes) {
+        disk_fault(s, n, 2);
+    } else if (x < 25) {
         sim_crash_and_restart(s, n);
     } else if (x < 50) {
         partition(s);

@@ -25,6 +25,7 @@ struct sim_job *sim_job_new(struct sim *s, struct sim_node *n, enum sim_job_kind
 void sim_job_free(struct sim_job *j)
 {
     sim_msg_free(j->msg);
+    sim_part_free(j->part);
     free(j);
 }
 
@@ -64,7 +65,7 @@ static unsigned key_index(const struct sim *s, struct sup_slice key)
     return 0;
 }
 
-static void touch(struct sim_job *j, struct sup_slice key)
+void sim_touch(struct sim_job *j, struct sup_slice key)
 {
     j->touched |= 1ULL << key_index(j->sim, key);
 }
@@ -155,7 +156,7 @@ static int take_one(struct sim_job *j, struct sup_txn *t, const struct sup_mutat
         if (j->sim->plant == PLANT_DROPPED_QUARANTINE)
             drop_quarantined(t, m);
     }
-    touch(j, m->key);
+    sim_touch(j, m->key);
     return rc;
 }
 
@@ -174,6 +175,8 @@ static int run_adopt(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
     struct sup_vv vv;
 
     sup_vv_init(&vv);
+    if (j->sim->conns[j->node->id][j->peer].repair_failed && j->sim->plant != PLANT_EARLY_ADOPTION)
+        return sup_err_set(err, SUP_EAGAIN, "a part of the repair is not here");
     if (!j->msg->adopt)
         return SUP_OK;
     for (size_t i = 0; i < j->msg->n_vv; i++)
@@ -225,7 +228,7 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
         note_digests(j, t);
     switch (j->kind) {
     case JOB_DECIDE:
-        touch(j, j->proposal.key);
+        sim_touch(j, j->proposal.key);
         return run_decide(j, t, err);
     case JOB_MUTATIONS:
     case JOB_RECORDS:
@@ -239,6 +242,10 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
         return sup_apply_release(j->node->apply, t, RELEASE_MAX, &j->count, err);
     case JOB_TRIM:
         return sup_apply_trim(j->node->apply, t, &j->trim, TRIM_MAX, err);
+    case JOB_PART:
+        return sim_join_part_run(j, t, err);
+    case JOB_PHASE:
+        return sim_join_phase_run(j, t, err);
     }
     return SUP_EBUG;
 }
@@ -280,7 +287,7 @@ static void decided(struct sim_job *j, int code)
     if (code != SUP_OK)
         return;
     d->acked = true;
-    j->sim->acked++;
+    j->sim->count.acked++;
     check_clock(j, d);
     sim_tracef(j->sim, "%s decided: %s %s %s at %llu", j->node->name, sim_key(d->key),
                sup_class_name(d->cls),
@@ -306,6 +313,7 @@ static void repaired(struct sim_job *j, int code)
 
     if (j->msg->adopt)
         told(j, SUP_EV_REPAIRED, code);
+    sim_join_repaired(j->sim, j->node, j->msg, code);
     if (c->dialed != j->session)
         return;
     c->repairing = c->repairing && j->msg->adopt;
@@ -318,6 +326,8 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
 
     (void)err;
     j->code = code;
+    if (code == SUP_OK && j->kind == JOB_PART)
+        sim_join_noted(j);
     if (j->node->dying)
         return;
     if (code == SUP_OK && j->touched)
@@ -325,15 +335,21 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
     if (code == SUP_OK && j->touched && j->sim->plant == PLANT_STALE_SKETCH)
         forget_overwrites(j);
     if (code == SUP_OK && (j->kind == JOB_MUTATIONS || j->kind == JOB_RECORDS))
-        j->sim->quarantined += j->count;
+        j->sim->count.quarantined += j->count;
     if (j->sim->failed)
         return;
+    if (j->kind == JOB_RECORDS && code != SUP_OK)
+        j->sim->conns[j->node->id][j->peer].repair_failed = true;
     if (j->kind == JOB_DECIDE)
         decided(j, code);
     else if (j->kind == JOB_MUTATIONS && j->sim->plant != PLANT_EARLY_ACK)
         told(j, SUP_EV_APPLIED, code);
     else if (j->kind == JOB_ADOPT)
         repaired(j, code);
+    else if (j->kind == JOB_PART)
+        sim_join_part_done(j->sim, j, code);
+    else if (j->kind == JOB_PHASE)
+        sim_join_phase_done(j->sim, j, code);
     if (code == SUP_OK && j->kind == JOB_TRIM)
         check_trim(j);
     if (code == SUP_OK && j->kind == JOB_TRIM && j->trim.more) {
@@ -377,6 +393,8 @@ void sim_commit(struct sim *s, struct sim_node *n)
     size_t count = n->n_jobs < 64 ? n->n_jobs : 64;
 
     sim_node_use(s, n);
+    if (count > 1 && sim_chance(s, 200)) /* the others came while this commit was under way */
+        count = 1 + sim_below(s, count);
     n->commit_due = false;
     memcpy(batch, n->jobs, count * sizeof(*batch));
     memmove(n->jobs, n->jobs + count, (n->n_jobs - count) * sizeof(*n->jobs));
@@ -386,7 +404,7 @@ void sim_commit(struct sim *s, struct sim_node *n)
         batch[i]->job.done = done;
         list[i] = &batch[i]->job;
     }
-    s->commits++;
+    s->count.commits++;
     if (n->fail_next_commit)
         sup_store_memory_fail_commits(n->store, SUP_EIO);
     (void)sup_apply_batch(n->apply, list, count);

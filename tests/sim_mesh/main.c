@@ -19,26 +19,25 @@
 #include <unistd.h>
 
 struct totals {
-    uint64_t runs, failed, events, commits, crashes, wipes, restores, repairs, quarantined, acked,
-        excused, joined, left, root_repairs;
+    uint64_t runs, failed;
+    struct sim_counts n;
 };
+
+/* Both hold numbers only. */
+static void add(void *to, const void *from, size_t size)
+{
+    uint64_t *sum = to;
+    const uint64_t *of = from;
+
+    for (size_t k = 0; k < size / sizeof(*of); k++)
+        sum[k] += of[k];
+}
 
 static void count(struct totals *t, const struct sim *s)
 {
     t->runs++;
     t->failed += s->failed;
-    t->events += s->events;
-    t->commits += s->commits;
-    t->crashes += s->crashes;
-    t->wipes += s->wipes;
-    t->restores += s->restores;
-    t->repairs += s->repairs;
-    t->quarantined += s->quarantined;
-    t->acked += s->acked;
-    t->excused += s->excused;
-    t->joined += s->joined;
-    t->left += s->left;
-    t->root_repairs += s->root_repairs;
+    add(&t->n, &s->count, sizeof(t->n));
 }
 
 static bool one(uint64_t seed, enum sim_plant plant, bool trace, struct totals *t)
@@ -91,10 +90,7 @@ static struct totals run_many(uint64_t from, uint64_t runs, unsigned jobs, enum 
             printf("a process ended early\n");
             sum.failed++;
         } else {
-            uint64_t *to = (uint64_t *)&sum;
-            const uint64_t *of = (const uint64_t *)&t;
-            for (size_t k = 0; k < sizeof(t) / sizeof(*of); k++)
-                to[k] += of[k];
+            add(&sum, &t, sizeof(t));
         }
         if (wait(&status) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
             sum.failed++;
@@ -103,16 +99,33 @@ static struct totals run_many(uint64_t from, uint64_t runs, unsigned jobs, enum 
     return sum;
 }
 
+static void say(const char *what, uint64_t n)
+{
+    printf(", %" PRIu64 " %s", n, what);
+}
+
 static int summary(const struct totals *t, int64_t began)
 {
-    printf("%" PRIu64 " runs in %lld s: %" PRIu64 " failed; %" PRIu64 " events, %" PRIu64
-           " commits, %" PRIu64 " crashes, %" PRIu64 " wipes, %" PRIu64 " restores, %" PRIu64
-           " repairs, %" PRIu64 " by roots, %" PRIu64 " nodes joined, %" PRIu64 " left, %" PRIu64
-           " quarantined, %" PRIu64 " decisions acknowledged, %" PRIu64
-           " of them lost with their disk\n",
-           t->runs, (long long)(time(NULL) - began), t->failed, t->events, t->commits, t->crashes,
-           t->wipes, t->restores, t->repairs, t->root_repairs, t->joined, t->left, t->quarantined,
-           t->acked, t->excused);
+    printf("%" PRIu64 " runs in %lld s: %" PRIu64 " failed", t->runs,
+           (long long)(time(NULL) - began), t->failed);
+    say("events", t->n.events);
+    say("commits", t->n.commits);
+    say("crashes", t->n.crashes);
+    say("wipes", t->n.wipes);
+    say("restores", t->n.restores);
+    say("repairs", t->n.repairs);
+    say("by roots", t->n.root_repairs);
+    say("snapshots asked for", t->n.asked);
+    say("to go on with a copy", t->n.resumed);
+    say("copies whole", t->n.copied);
+    say("nodes ready", t->n.ready);
+    say("alone", t->n.alone);
+    say("members added", t->n.added);
+    say("gone", t->n.left);
+    say("quarantined", t->n.quarantined);
+    say("decisions acknowledged", t->n.acked);
+    say("of them lost with their disk", t->n.excused);
+    putchar('\n');
     return t->failed > 0;
 }
 

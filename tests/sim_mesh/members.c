@@ -24,7 +24,7 @@ void sim_members_begin(struct sim *s)
     unsigned first = s->shape.n_nodes - s->shape.n_later;
 
     for (unsigned i = first; i < s->shape.n_nodes; i++) {
-        s->nodes[i].added = false;
+        s->nodes[i].added = s->nodes[i].founder = false;
         for (unsigned k = 0; k < s->shape.n_nodes; k++)
             s->nodes[i].knows[k] = s->nodes[k].knows[i] = false;
     }
@@ -47,7 +47,7 @@ static void join(struct sim *s, unsigned who)
 {
     struct sim_node *n = &s->nodes[who];
 
-    s->joined++;
+    s->count.added++;
     n->added = true;
     for (unsigned i = 0; i < s->shape.n_nodes; i++)
         n->knows[i] = i != who && sim_is_member(&s->nodes[i]);
@@ -59,7 +59,7 @@ static void join(struct sim *s, unsigned who)
 
 static void leave(struct sim *s, struct sim_node *n)
 {
-    s->left++;
+    s->count.left++;
     sim_tracef(s, "%s is gone for good", n->name);
     sim_node_use(s, n);
     sim_node_crash(s, n);

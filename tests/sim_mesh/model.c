@@ -287,7 +287,7 @@ void sim_excuse(struct sim *s, struct sim_node *lost, struct sup_store *restored
         if (!d->acked || d->excused || covers(&held.v[d->key][d->cls - 1].reg, &d->value.reg))
             continue;
         d->excused = true;
-        s->excused++;
+        s->count.excused++;
     }
 }
 
@@ -317,7 +317,8 @@ bool sim_converged(struct sim *s)
         struct sim_node *n = &s->nodes[i];
         if (!sim_is_member(n))
             continue;
-        if (!n->running || n->leaving || n->n_jobs > 0 || !quarantine_empty(n))
+        if (!n->running || n->leaving || n->n_jobs > 0 || !quarantine_empty(n) ||
+            (n->joining && n->joining->said != SUP_JOIN_READY))
             return false;
         sup_apply_vv(n->apply, &vv[1]);
         root[1] = sup_sketch_keeper_root(n->keeper);

@@ -60,12 +60,23 @@ void sim_msg_put(struct sim_msg *m, const struct sup_mutation *from, size_t n)
     }
 }
 
+void sim_msg_put_bytes(struct sim_msg *m, struct sup_slice bytes)
+{
+    m->bytes = malloc(bytes.n > 0 ? bytes.n : 1);
+    if (!m->bytes)
+        abort();
+    memcpy(m->bytes, bytes.p, bytes.n);
+    m->n_bytes = bytes.n;
+}
+
 static struct sim_msg *copy(const struct sim_msg *m)
 {
     struct sim_msg *c = sim_msg_new(m->type, m->from, m->to, m->to_server, m->session, NULL);
 
     c->cost = m->cost;
     c->root = m->root;
+    c->standing = m->standing;
+    c->snapshots = m->snapshots;
     c->adopt = m->adopt;
     if (m->n_vv > 0) {
         c->vv = malloc(m->n_vv * sizeof(*c->vv));
@@ -96,7 +107,8 @@ void sim_send(struct sim *s, struct sim_msg *m)
     int64_t delay = 1 + latency + (int64_t)sim_below(s, latency / 8 + 2);
     bool lost = s->cut[m->from][m->to] || sim_chance(s, s->shape.loss_permille);
 
-    if (s->shape.lossy && !s->faults_over) {
+    /* Chunks of a snapshot rely on the stream: nobody would see that one is missing. */
+    if (s->shape.lossy && !s->faults_over && m->type != MSG_SNAPSHOT) {
         if (lost) {
             sim_msg_free(m);
             return;
@@ -121,6 +133,13 @@ void sim_send(struct sim *s, struct sim_msg *m)
 
 /* --- sessions --- */
 
+static void send_hello(struct sim *s, struct sim_node *n, struct sim_msg *m)
+{
+    m->standing = sim_join_standing(n);
+    m->snapshots = n->joining;
+    sim_send(s, m);
+}
+
 void sim_dial(struct sim *s, struct sim_node *n, unsigned peer)
 {
     struct sim_conn *c = &s->conns[n->id][peer];
@@ -137,7 +156,7 @@ void sim_dial(struct sim *s, struct sim_node *n, unsigned peer)
     c->dialed_heard = s->now;
     sup_apply_vv(n->apply, &vv);
     sim_claim(s, n, &vv);
-    sim_send(s, sim_msg_new(MSG_HELLO, n->id, peer, true, c->dialed, &vv));
+    send_hello(s, n, sim_msg_new(MSG_HELLO, n->id, peer, true, c->dialed, &vv));
 }
 
 void sim_dialed_lost(struct sim *s, struct sim_node *n, unsigned peer)
@@ -152,6 +171,7 @@ void sim_dialed_lost(struct sim *s, struct sim_node *n, unsigned peer)
                peer);
     c->dialed = 0;
     c->dialed_up = false;
+    sim_join_lost(s, n, peer);
     sim_step(s, n, &e, NULL);
 }
 
@@ -162,6 +182,7 @@ void sim_accepted_lost(struct sim *s, struct sim_node *n, unsigned peer)
         .type = SUP_EV_ACCEPT_LOST, .peer = sim_peer_index(n, peer), .session = c->accepted};
 
     c->accepted = 0;
+    sim_give_end(c);
     sim_step(s, n, &e, NULL);
 }
 
@@ -178,7 +199,9 @@ static void heartbeats(struct sim *s, struct sim_node *n, unsigned peer)
     if (in->accepted) {
         struct sim_msg *m = sim_msg_new(MSG_HEARTBEAT, n->id, peer, false, in->accepted, &vv);
         m->root = sup_sketch_keeper_root(n->keeper);
+        m->standing = sim_join_standing(n);
         sim_send(s, m);
+        sim_give_tick(s, in);
     }
 }
 
@@ -214,6 +237,7 @@ static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, str
             sim_send(s, sim_msg_new(MSG_CLOSE, n->id, m->from, false, m->session, NULL));
             return;
         }
+        sim_give_end(c); /* of an older session */
         c->accepted = m->session;
         c->accepted_heard = s->now;
         sim_tracef(s, "%s accepts session %llu of n%u", n->name, (unsigned long long)m->session,
@@ -222,11 +246,15 @@ static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, str
         sim_step(s, n, &e, NULL);
         sup_apply_vv(n->apply, &own);
         sim_claim(s, n, &own);
-        sim_send(s, sim_msg_new(MSG_HELLO, n->id, m->from, false, m->session, &own));
+        send_hello(s, n, sim_msg_new(MSG_HELLO, n->id, m->from, false, m->session, &own));
     } else if (c->dialed == m->session && !c->dialed_up) {
         c->dialed_up = true;
         c->repairing = false;
         sup_repair_when_begin(&c->when, s->now, m->from < n->id);
+        c->view.standing = m->standing;
+        c->view.snapshots = m->snapshots;
+        /* Before the replica decides whether to pull: a copy may be better. */
+        sim_join_heard(s, n, m->from, vv);
         e.type = SUP_EV_DIALED;
         sim_step(s, n, &e, NULL);
     }
@@ -249,7 +277,10 @@ static void take_by_server(struct sim *s, struct sim_node *n, struct sim_msg *m,
         sim_accepted_lost(s, n, m->from);
         break;
     case MSG_REPAIR:
-        sim_send(s, sim_snapshot(s, n, m));
+        sim_send(s, sim_repair_answer(s, n, m));
+        break;
+    case MSG_SNAPSHOT:
+        sim_give(s, n, m);
         break;
     default:
         break;
@@ -267,6 +298,8 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
     e.vv = vv;
     switch (m->type) {
     case MSG_HEARTBEAT:
+        conn_of(s, m)->view.standing = m->standing;
+        sim_join_heard(s, n, m->from, vv);
         e.type = SUP_EV_PEER_VV;
         sim_step(s, n, &e, NULL);
         sim_repair_root(s, n, m, vv);
@@ -279,8 +312,11 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
         e.type = SUP_EV_TRIMMED;
         sim_step(s, n, &e, NULL);
         break;
-    case MSG_SNAPSHOT:
+    case MSG_REPAIRED:
         sim_repair_take(s, n, copy(m));
+        break;
+    case MSG_SNAPSHOT:
+        sim_join_chunk(s, n, m);
         break;
     case MSG_CLOSE:
         sim_dialed_lost(s, n, m->from);

@@ -167,8 +167,8 @@ static void close_session(struct sim *s, struct sim_node *n, const struct sup_re
 }
 
 static const char *const action_names[] = {
-    "pull",     "ack",     "submit", "close dialled", "close accepted", "dial", "fill",
-    "transmit", "trimmed", "repair", "settle",        "revoke",         "trim", "alarm"};
+    "pull",    "ack",    "submit", "close dialled", "close accepted", "dial",   "fill", "transmit",
+    "trimmed", "repair", "settle", "revoke",        "trim",           "retire", "alarm"};
 
 static void act(struct sim *s, struct sim_node *n, const struct sup_replica_action *a,
                 struct sup_replica_actions *all, struct sim_msg **msg)
@@ -233,6 +233,7 @@ void sim_step(struct sim *s, struct sim_node *n, const struct sup_replica_event 
     struct sup_replica_action list[2 * SIM_NODES_MAX + 4];
     size_t count;
 
+    self.holds = !sim_join_pulls(n);
     self.incarnation = sup_apply_incarnation(n->apply);
     sup_apply_vv(n->apply, &self.vv);
     sup_apply_floor(n->apply, &self.floor);
@@ -330,8 +331,11 @@ void sim_node_start(struct sim *s, struct sim_node *n)
     n->running = true;
     n->commit_due = false;
     read_config(s, n);
+    if (n->old && n->life > 1 && sim_chance(s, 300))
+        n->old = false; /* the mesh is upgraded node by node */
     open_apply(s, n);
     sim_tracef(s, "%s starts", n->name);
+    sim_join_start(s, n);
     sim_check_restart(s, n);
     for (size_t p = 0; p < n->n_peers; p++)
         sim_push(s, 1 + (int64_t)sim_below(s, 50),
@@ -347,6 +351,7 @@ void sim_node_add_peer(struct sim *s, struct sim_node *n, unsigned peer)
         abort();
     n->peers[n->n_peers] = peer;
     sup_replica_load(n->replica, n->n_peers++, &n->saved[peer]);
+    sim_join_member(s, n, peer, true);
     sup_apply_settle(n->apply, 0); /* there is somebody new to ask */
     sim_push(s, 1,
              (struct sim_event){.type = EV_DIAL, .node = n->id, .peer = peer, .life = n->life});
@@ -358,10 +363,13 @@ void sim_node_retire_peer(struct sim *s, struct sim_node *n, unsigned peer)
 
     if (index == SIZE_MAX)
         return;
+    sim_join_member(s, n, peer, false);
+    sim_join_lost(s, n, peer);
     sup_replica_retire(n->replica, index, true);
     s->conns[n->id][peer].dialed = 0;
     s->conns[n->id][peer].dialed_up = false;
     s->conns[peer][n->id].accepted = 0;
+    sim_give_end(&s->conns[peer][n->id]);
 }
 
 /* The process ends and the machine with it: what was not synced is gone. A batch may just have
@@ -370,7 +378,7 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
 {
     if (!n->running)
         return;
-    s->crashes++;
+    s->count.crashes++;
     sim_tracef(s, "%s crashes", n->name);
     if (n->n_jobs > 0 && sim_chance(s, 500)) {
         n->dying = true;
@@ -378,6 +386,9 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
         n->dying = false;
     }
     sim_jobs_drop(n);
+    sim_join_stop(n);
+    for (unsigned p = 0; p < s->shape.n_nodes; p++)
+        sim_give_end(&s->conns[p][n->id]);
     sup_apply_free(n->apply);
     sup_sketch_keeper_free(n->keeper);
     sup_replica_free(n->replica);
@@ -389,6 +400,7 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
     for (unsigned p = 0; p < s->shape.n_nodes; p++) {
         s->conns[n->id][p].dialed = 0;
         s->conns[n->id][p].dialed_up = false;
+        s->conns[n->id][p].view.connected = false;
         s->conns[p][n->id].accepted = 0;
     }
 }
@@ -397,6 +409,7 @@ void sim_node_crash(struct sim *s, struct sim_node *n)
 static void forget(struct sim *s, struct sim_node *n)
 {
     memset(&n->last, 0, sizeof(n->last));
+    sim_check_join_lost_disk(n);
     sup_vv_init(&n->durable);
     sup_vv_init(&n->claimed);
     n->issued = 0;
@@ -406,7 +419,7 @@ static void forget(struct sim *s, struct sim_node *n)
 
 void sim_node_wipe(struct sim *s, struct sim_node *n)
 {
-    s->wipes++;
+    s->count.wipes++;
     sim_tracef(s, "%s loses its disk", n->name);
     sim_excuse(s, n, NULL);
     sup_store_close(n->store);
@@ -423,13 +436,14 @@ void sim_node_backup(struct sim *s, struct sim_node *n)
     if (sup_store_memory_clone(n->store, &n->backup, NULL) != SUP_OK)
         abort();
     sup_vv_copy(&n->copied, &n->durable);
+    n->copied_from = n->joined.from;
 }
 
 void sim_node_restore(struct sim *s, struct sim_node *n)
 {
     if (!n->backup)
         return;
-    s->restores++;
+    s->count.restores++;
     sim_tracef(s, "%s is restored from the copy", n->name);
     sim_excuse(s, n, n->backup);
     sup_store_close(n->store);
@@ -437,6 +451,7 @@ void sim_node_restore(struct sim *s, struct sim_node *n)
         abort();
     forget(s, n);
     sup_vv_copy(&n->durable, &n->copied);
+    n->joined.from = n->copied_from;
 }
 
 static bool quarantine_holds(struct sim_node *n)
@@ -456,6 +471,7 @@ void sim_node_tick(struct sim *s, struct sim_node *n)
     sim_conn_tick(s, n);
     if (s->failed)
         return;
+    sim_join_tick(s, n);
     sim_step(s, n, &e, NULL);
     sim_serve(s, n);
     if (quarantine_holds(n))

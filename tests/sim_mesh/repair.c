@@ -9,18 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SNAPSHOT_MAX (SIM_KEYS_MAX * SUP_N_CLASSES + 1024)
-#define CHUNK        5
+#define ANSWER_MAX (SIM_KEYS_MAX * SUP_N_CLASSES + 1024)
+#define CHUNK      5
 
 struct collection {
-    struct sup_mutation m[SNAPSHOT_MAX];
+    struct sup_mutation m[ANSWER_MAX];
     size_t n;
 };
 
 static void add(struct collection *c, struct sup_slice key, enum sup_class cls,
                 struct sup_slice encoded)
 {
-    if (c->n < SNAPSHOT_MAX)
+    if (c->n < ANSWER_MAX)
         c->m[c->n++] = (struct sup_mutation){.key = key, .cls = cls, .encoded = encoded};
 }
 
@@ -72,8 +72,8 @@ void sim_repair_ask(struct sim *s, struct sim_node *n, unsigned peer, bool adopt
 
     m->adopt = adopt;
     c->repairing = c->repairing || !adopt;
-    s->repairs += adopt;
-    s->root_repairs += !adopt;
+    s->count.repairs += adopt;
+    s->count.root_repairs += !adopt;
     sim_send(s, m);
 }
 
@@ -85,6 +85,8 @@ void sim_repair_root(struct sim *s, struct sim_node *n, const struct sim_msg *m,
     struct sup_vv mine;
     bool due;
 
+    if (!sim_join_pulls(n)) /* it gets what it lacks otherwise */
+        return;
     sup_apply_vv(n->apply, &mine);
     due = sup_repair_when_due(&c->when, s->now, ++c->roots_heard, sup_sketch_sum_eq(&own, &m->root),
                               sup_vv_covers(&mine, vv) && sup_vv_covers(vv, &mine));
@@ -94,7 +96,7 @@ void sim_repair_root(struct sim *s, struct sim_node *n, const struct sim_msg *m,
     sim_repair_ask(s, n, m->from, false);
 }
 
-struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, const struct sim_msg *request)
+struct sim_msg *sim_repair_answer(struct sim *s, struct sim_node *n, const struct sim_msg *request)
 {
     static struct collection c;
     static struct sim_table table;
@@ -107,7 +109,7 @@ struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, const struct sim
     sim_table_read(s, n->store, &table);
     collect_registers(&c, &table, s->shape.n_keys);
     collect_quarantine(&c, n, &s->buf, s->mem);
-    m = sim_msg_new(MSG_SNAPSHOT, n->id, request->from, false, request->session, &vv);
+    m = sim_msg_new(MSG_REPAIRED, n->id, request->from, false, request->session, &vv);
     m->adopt = request->adopt;
     sim_msg_put(m, c.m, c.n);
     return m;
@@ -129,10 +131,11 @@ void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m)
     struct sup_vv vv;
     struct sim_msg *last;
 
+    s->conns[n->id][m->from].repair_failed = false;
     sup_vv_init(&vv);
     for (size_t i = 0; i < m->n_vv; i++)
         (void)sup_vv_raise(&vv, m->vv[i].incarnation, m->vv[i].seq);
-    last = sim_msg_new(MSG_SNAPSHOT, m->from, m->to, false, m->session, &vv);
+    last = sim_msg_new(MSG_REPAIRED, m->from, m->to, false, m->session, &vv);
     last->adopt = m->adopt;
     if (s->plant == PLANT_EARLY_ADOPTION) {
         adopt(s, n, last);
@@ -140,7 +143,8 @@ void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m)
     }
     for (size_t i = 0; i < m->n; i += CHUNK) {
         struct sim_job *j = sim_job_new(s, n, JOB_RECORDS);
-        j->msg = sim_msg_new(MSG_SNAPSHOT, m->from, m->to, false, m->session, NULL);
+        j->peer = m->from;
+        j->msg = sim_msg_new(MSG_REPAIRED, m->from, m->to, false, m->session, NULL);
         j->n = m->n - i < CHUNK ? m->n - i : CHUNK;
         sim_msg_put(j->msg, &m->m[i], j->n);
         sim_submit(s, j);
@@ -149,7 +153,7 @@ void sim_repair_take(struct sim *s, struct sim_node *n, struct sim_msg *m)
         adopt(s, n, last);
     sim_msg_free(m);
     /* The moment that matters. Most repairs come when the faults are over. */
-    if ((!s->faults_over || s->late_crashes++ < 2) && sim_below(s, 10) < 3)
+    if (!s->shape.quiet && (!s->faults_over || s->late_crashes++ < 2) && sim_below(s, 10) < 3)
         sim_push(s, (int64_t)sim_below(s, 30),
                  (struct sim_event){.type = EV_CRASH, .node = n->id, .life = n->life});
 }

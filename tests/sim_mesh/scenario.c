@@ -26,12 +26,19 @@ struct line {
     int64_t arg; /* the other node, the key, milliseconds */
 };
 
+enum beginning {
+    SETTLED, /* the nodes have been a mesh for long */
+    FRESH,   /* none has ever had anything */
+    OLD      /* programs of before there was joining */
+};
+
 struct scenario {
     const char *name;
     const char *what;
     unsigned n_nodes;
     int64_t trim_ms;
-    struct line lines[16];
+    enum beginning beginning;
+    struct line lines[24];
 };
 
 #define NEVER_MS 1000000000
@@ -41,6 +48,7 @@ static const struct scenario scenarios[] = {
      "what one decides the other has, and each trims what the other acknowledged",
      2,
      3000,
+     SETTLED,
      {{0, OP_START, 0, 0},
       {0, OP_START, 1, 0},
       {1500, OP_SUPPRESS, 0, 0},
@@ -50,6 +58,7 @@ static const struct scenario scenarios[] = {
      "both sides of a partition decide; the later decision is the one that stays",
      2,
      NEVER_MS,
+     SETTLED,
      {{0, OP_START, 0, 0},
       {0, OP_START, 1, 0},
       {1500, OP_CUT, 0, 1},
@@ -61,6 +70,7 @@ static const struct scenario scenarios[] = {
      "an old copy is started, decides at once, and gets its lost decision back",
      2,
      NEVER_MS,
+     SETTLED,
      {{0, OP_START, 0, 0},
       {0, OP_START, 1, 0},
       {1500, OP_SUPPRESS, 0, 0},
@@ -75,6 +85,7 @@ static const struct scenario scenarios[] = {
      "a wiped node, of which the other has trimmed its log, is repaired",
      2,
      2000,
+     OLD,
      {{0, OP_START, 0, 0},
       {0, OP_START, 1, 0},
       {1500, OP_SUPPRESS, 0, 0},
@@ -86,12 +97,42 @@ static const struct scenario scenarios[] = {
      "a decision from three days ahead waits in quarantine",
      2,
      NEVER_MS,
+     SETTLED,
      {{0, OP_START, 0, 0},
       {0, OP_START, 1, 0},
       {1000, OP_CLOCK, 0, 3LL * 86400000},
       {1500, OP_SUPPRESS, 0, 0},
       {4000, OP_CLOCK, 0, 0},
       {5000, OP_END, 0, 0}}},
+    {"new",
+     "nodes that never had anything wait for each other, take decisions meanwhile, and are ready",
+     2,
+     NEVER_MS,
+     FRESH,
+     {{0, OP_START, 0, 0}, {500, OP_SUPPRESS, 0, 0}, {2000, OP_START, 1, 0}, {6000, OP_END, 0, 0}}},
+    {"join",
+     "a wiped node copies the set: the donor goes on the way, then itself; then it reads the log, "
+     "and compares itself with a second peer",
+     3,
+     2000,
+     SETTLED,
+     {{0, OP_START, 0, 0},
+      {0, OP_START, 1, 0},
+      {0, OP_START, 2, 0},
+      {1500, OP_SUPPRESS, 0, 0},
+      {1600, OP_SUPPRESS, 1, 1},
+      {1700, OP_SUPPRESS, 2, 2},
+      {1800, OP_CLEAR, 0, 3},
+      {1900, OP_SUPPRESS, 1, 4},
+      {5000, OP_CRASH, 2, 0},
+      {5001, OP_WIPE, 2, 0},
+      {7000, OP_START, 2, 0},
+      {7300, OP_CRASH, 0, 0},
+      {8000, OP_SUPPRESS, 1, 0},
+      {13300, OP_CRASH, 2, 0},
+      {13400, OP_START, 2, 0},
+      {16000, OP_START, 0, 0},
+      {30000, OP_END, 0, 0}}},
 };
 
 static void carry_out(struct sim *s, const struct line *l)
@@ -139,8 +180,15 @@ static void carry_out(struct sim *s, const struct line *l)
 
 static int run(const struct scenario *c)
 {
-    struct sim_shape shape = {
-        .n_nodes = c->n_nodes, .n_keys = 3, .quiet = true, .trim_ms = c->trim_ms};
+    struct sim_shape shape = {.n_nodes = c->n_nodes,
+                              .n_keys = SIM_KEYS_MAX,
+                              .quiet = true,
+                              .trim_ms = c->trim_ms,
+                              .born_ready = c->beginning == SETTLED,
+                              .old_permille = c->beginning == OLD ? 1000 : 0,
+                              .alone_ms = 30000,
+                              .window = 1, /* a chunk at a time */
+                              .chunk = 1};
     struct sim *s = sim_new(1, PLANT_NONE, true, &shape);
     bool ok;
 

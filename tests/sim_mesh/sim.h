@@ -6,8 +6,10 @@
 #include "core/repair_when.h"
 #include "core/replica.h"
 #include "service/apply_txn.h"
+#include "service/join_store.h"
 #include "service/replicate_log.h"
 #include "service/sketch_keeper.h"
+#include "service/snapshot.h"
 #include "store/memory.h"
 
 #include <stdbool.h>
@@ -35,6 +37,12 @@ enum sim_plant {
     PLANT_DROPPED_QUARANTINE, /* mutations from the future are forgotten */
     PLANT_EARLY_ADOPTION,     /* the vector is taken over before the repair is through */
     PLANT_STALE_SKETCH,       /* the sketch does not follow when a record is overwritten */
+    PLANT_VECTOR_FIRST,       /* who joins takes the donor's vector over with the first chunk */
+    PLANT_VECTOR_OF_LAST,     /* … that of the last donor, whatever the others covered */
+    PLANT_RECORD_SKIPPED,     /* a copy goes on behind the record that is next */
+    PLANT_COPY_WITH_HOLE,     /* a chunk is written though the one before it was not */
+    PLANT_READY_UNCOMPARED,   /* who joins is ready without having looked at a second peer */
+    PLANT_READY_UNSTORED,     /* … before it is stored that it is */
     N_PLANTS
 };
 const char *sim_plant_name(enum sim_plant p);
@@ -47,8 +55,9 @@ enum sim_msg_type {
     MSG_ACK,
     MSG_TRIMMED,
     MSG_CLOSE,
-    MSG_REPAIR,  /* stands in for the exchange of symbols: "send me everything" */
-    MSG_SNAPSHOT /* the answer: all registers, the quarantine, and the vector they amount to */
+    MSG_REPAIR,   /* stands in for the exchange of symbols: "send me everything" */
+    MSG_REPAIRED, /* the answer: all registers, the quarantine, and the vector they amount to */
+    MSG_SNAPSHOT  /* a frame of joining, as it is on the wire */
 };
 
 struct sim_msg {
@@ -58,12 +67,16 @@ struct sim_msg {
     uint64_t session;
     uint64_t cost;
     struct sup_sketch_sum root; /* of HEARTBEAT */
-    bool adopt;                 /* of REPAIR and SNAPSHOT: the vector is taken over, too */
+    enum sup_standing standing; /* of HELLO and HEARTBEAT */
+    bool snapshots;             /* of HELLO: the program knows of them */
+    bool adopt;                 /* of REPAIR and REPAIRED: the vector is taken over, too */
     struct sup_vv_entry *vv;
     size_t n_vv;
-    struct sup_mutation *m; /* of SNAPSHOT: without incarnation and seq */
+    struct sup_mutation *m; /* of REPAIRED: without incarnation and seq */
     size_t n;
-    uint8_t *bytes; /* what m points to */
+    uint8_t *bytes; /* what m points to; of SNAPSHOT: the frame's body */
+    size_t n_bytes; /* of SNAPSHOT */
+    unsigned frame; /* likewise: its type */
 };
 
 /* One direction's dialler and server, each with its own idea of the session. */
@@ -74,13 +87,25 @@ struct sim_conn {
     uint64_t accepted; /* 0 = none */
     int64_t accepted_heard;
     struct sup_repair_when when; /* the dialler's */
+    struct sup_join_peer view;   /* likewise: of the server */
+    struct sim_giving *giving;   /* the server's, from the first SNAPSHOT_ASK on */
     uint64_t roots_heard;
     bool repairing;     /* because roots differed */
+    bool repair_failed; /* a part of the answer could not be committed */
     int64_t last_at[2]; /* a stream keeps its order, each way: [1] to the server */
     uint64_t broken[2]; /* session of which a part was lost: the rest never arrives */
 };
 
-enum sim_job_kind { JOB_DECIDE, JOB_MUTATIONS, JOB_RECORDS, JOB_ADOPT, JOB_RELEASE, JOB_TRIM };
+enum sim_job_kind {
+    JOB_DECIDE,
+    JOB_MUTATIONS,
+    JOB_RECORDS,
+    JOB_ADOPT,
+    JOB_RELEASE,
+    JOB_TRIM,
+    JOB_PART, /* of a copy */
+    JOB_PHASE /* of joining, to be stored */
+};
 
 struct sim_job {
     struct sup_apply_job job; /* first: the job is found from it */
@@ -97,6 +122,8 @@ struct sim_job {
     int code;            /* of the commit */
     struct sup_proposal proposal;
     struct sup_apply_trim trim;
+    struct sim_part *part;     /* owned */
+    enum sup_join_phase phase; /* of PHASE */
     uint32_t knew; /* of TRIM: the peers whose acknowledgements were waited for, as bits */
     uint64_t touched;
     uint64_t digests[SIM_KEYS_MAX]; /* before the job, for a planted bug */
@@ -109,6 +136,15 @@ struct sim_value {
 };
 struct sim_table {
     struct sim_value v[SIM_KEYS_MAX][SUP_N_CLASSES];
+};
+
+/* What the checks know of how a node joined. */
+struct sim_joined {
+    bool ready;       /* it said so; until its disk is lost */
+    bool may_answer;  /* by what was seen of it */
+    bool compared;    /* with another peer than the one it is a copy of, since it is whole */
+    unsigned from;    /* that one; SIM_NODES_MAX: nobody */
+    int64_t phase_ms; /* since when it is in the phase, in this life */
 };
 
 struct sim_node {
@@ -126,6 +162,11 @@ struct sim_node {
     struct sup_apply *apply;
     struct sup_sketch_keeper *keeper;
     struct sup_replica *replica;
+    bool founder;                /* a member from the beginning */
+    bool old;                    /* its program is of before there was joining */
+    struct sup_joining *joining; /* NULL: old */
+    struct sup_snapshot_gate gate;
+    struct sim_joined joined;
     int64_t clock_offset_ms;
     int64_t commit_ms; /* how long a commit takes */
     bool fail_next_commit;
@@ -137,6 +178,7 @@ struct sim_node {
     struct sup_vv ever;    /* the most that was ever durable here */
     struct sup_vv durable; /* what is now, running or not */
     struct sup_vv copied;  /* what is in the backup */
+    unsigned copied_from;  /* joined.from, likewise */
     struct sup_vv *saved;  /* per node: what it was known to have, as last saved */
     struct sup_store *backup;
     uint64_t issued_incarnation; /* of the last decision that took the clock's time */
@@ -185,7 +227,23 @@ struct sim_shape { /* what the seed decides first */
     unsigned loss_permille;
     int64_t run_ms, decide_ms, fault_ms, trim_ms;
     uint64_t log_max;
-    uint64_t credit, message; /* bytes; 0 = the product's own, which no run here uses up */
+    uint64_t credit, message;  /* bytes; 0 = the product's own, which no run here uses up */
+    bool born_ready;           /* the first members' disks are of a mesh that has settled */
+    unsigned old_permille;     /* members with a program of before there was joining */
+    int64_t alone_ms, hold_ms; /* patience of who finds nobody; how long a donor holds a view */
+    uint64_t window;           /* bytes of a copy under way; 0 = the product's own */
+    size_t chunk;              /* records in a chunk; 0 = the product's own */
+    bool wipes;                /* disks are lost more often, most of all while they are filled */
+};
+
+/* What happened, for the summary. Numbers only. */
+struct sim_counts {
+    uint64_t events, commits, crashes, wipes, restores;
+    uint64_t repairs, root_repairs; /* by the replica's word; because roots differed */
+    uint64_t asked, resumed;        /* snapshots; those of them that went on with a copy */
+    uint64_t copied, ready, alone;  /* joins that came so far */
+    uint64_t added, left;           /* members */
+    uint64_t quarantined, acked, excused;
 };
 
 struct sim {
@@ -215,9 +273,8 @@ struct sim {
     struct sup_sketch scanned; /* scratch */
     struct sup_mem *mem;
     struct sup_buf buf;
-    /* counted, for the summary */
-    uint64_t joined, left, root_repairs;
-    uint64_t events, commits, crashes, wipes, restores, repairs, quarantined, excused, acked;
+    struct sup_mesh_mem *frame_mem;
+    struct sim_counts count;
 };
 
 /* world.c */
@@ -237,8 +294,9 @@ uint64_t sim_below(struct sim *s, uint64_t n);
 struct sim_msg *sim_msg_new(enum sim_msg_type type, unsigned from, unsigned to, bool to_server,
                             uint64_t session, const struct sup_vv *vv);
 void sim_msg_free(struct sim_msg *m);
-/* Copies mutations into the message. */
+/* Copy mutations, a frame's body, into the message. */
 void sim_msg_put(struct sim_msg *m, const struct sup_mutation *from, size_t n);
+void sim_msg_put_bytes(struct sim_msg *m, struct sup_slice bytes);
 void sim_send(struct sim *s, struct sim_msg *m); /* takes m over */
 void sim_deliver(struct sim *s, struct sim_msg *m);
 void sim_dial(struct sim *s, struct sim_node *n, unsigned peer);
@@ -279,11 +337,48 @@ void sim_members_drain(struct sim *s, struct sim_node *n);
 void sim_submit(struct sim *s, struct sim_job *j);
 struct sim_job *sim_job_new(struct sim *s, struct sim_node *n, enum sim_job_kind kind);
 void sim_job_free(struct sim_job *j);
+void sim_touch(struct sim_job *j, struct sup_slice key); /* to be checked when it is committed */
 void sim_commit(struct sim *s, struct sim_node *n);
 void sim_jobs_drop(struct sim_node *n);
 
+/* join.c */
+void sim_join_start(struct sim *s, struct sim_node *n);
+void sim_join_stop(struct sim_node *n);
+void sim_join_member(struct sim *s, struct sim_node *n, unsigned peer, bool member);
+void sim_join_tick(struct sim *s, struct sim_node *n);
+/* What the peer says of itself; vv: what it has. */
+void sim_join_heard(struct sim *s, struct sim_node *n, unsigned peer, const struct sup_vv *vv);
+void sim_join_lost(struct sim *s, struct sim_node *n, unsigned peer);
+void sim_join_repaired(struct sim *s, struct sim_node *n, const struct sim_msg *m, int code);
+enum sup_standing sim_join_standing(const struct sim_node *n);
+bool sim_join_pulls(const struct sim_node *n);
+bool sim_join_answers(const struct sim_node *n); /* does it know what it says when it says allow? */
+void sim_join_chunk(struct sim *s, struct sim_node *n, const struct sim_msg *m);
+int sim_join_part_run(struct sim_job *j, struct sup_txn *t, struct sup_err *err);
+void sim_join_noted(struct sim_job *j); /* a part is durable, even if nobody was told */
+void sim_join_part_done(struct sim *s, struct sim_job *j, int code);
+int sim_join_phase_run(struct sim_job *j, struct sup_txn *t, struct sup_err *err);
+void sim_join_phase_done(struct sim *s, struct sim_job *j, int code);
+void sim_part_free(struct sim_part *p);
+
+/* give.c */
+void sim_give(struct sim *s, struct sim_node *n, const struct sim_msg *m);
+void sim_give_tick(struct sim *s, struct sim_conn *c);
+void sim_give_end(struct sim_conn *c);
+/* A frame of joining on a session. */
+void sim_send_frame(struct sim *s, struct sim_msg *to, const struct sup_mesh_msg *msg);
+void sim_read_frame(struct sim *s, const struct sim_msg *m, struct sup_mesh_mem *mem,
+                    struct sup_mesh_msg *out);
+
+/* join_check.c */
+/* Another phase: may it have come to that? */
+void sim_check_joining(struct sim *s, struct sim_node *n, enum sup_join_phase before);
+void sim_check_answers(struct sim *s, struct sim_node *n);
+void sim_check_join_start(struct sim *s, struct sim_node *n);
+void sim_check_join_lost_disk(struct sim_node *n);
+
 /* repair.c */
-struct sim_msg *sim_snapshot(struct sim *s, struct sim_node *n, const struct sim_msg *request);
+struct sim_msg *sim_repair_answer(struct sim *s, struct sim_node *n, const struct sim_msg *request);
 void sim_repair_ask(struct sim *s, struct sim_node *n, unsigned peer, bool adopt);
 /* A heartbeat told the peer's root and vector. */
 void sim_repair_root(struct sim *s, struct sim_node *n, const struct sim_msg *m,

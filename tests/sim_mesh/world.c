@@ -17,9 +17,20 @@
 
 const char *sim_plant_name(enum sim_plant p)
 {
-    static const char *const names[N_PLANTS] = {
-        "none",      "reused-incarnation", "trim-early",     "merge-by-arrival",
-        "early-ack", "dropped-quarantine", "early-adoption", "stale-sketch"};
+    static const char *const names[N_PLANTS] = {"none",
+                                                "reused-incarnation",
+                                                "trim-early",
+                                                "merge-by-arrival",
+                                                "early-ack",
+                                                "dropped-quarantine",
+                                                "early-adoption",
+                                                "stale-sketch",
+                                                "vector-first",
+                                                "vector-of-last",
+                                                "record-skipped",
+                                                "copy-with-hole",
+                                                "ready-uncompared",
+                                                "ready-unstored"};
     return names[p];
 }
 
@@ -113,7 +124,9 @@ static void make_nodes(struct sim *s)
         struct sim_node *n = &s->nodes[i];
         n->id = i;
         n->commit_ms = 10;
-        n->added = true;
+        n->added = n->founder = true;
+        n->old = sim_chance(s, s->shape.old_permille);
+        n->joined.from = SIM_NODES_MAX;
         memset(n->knows, true, s->shape.n_nodes);
         n->knows[i] = false;
         snprintf(n->name, sizeof(n->name), "n%u", i);
@@ -147,8 +160,9 @@ struct sim *sim_new(uint64_t seed, enum sim_plant plant, bool trace, const struc
     s->decisions = calloc(SIM_DECISIONS_MAX, sizeof(*s->decisions));
     s->reader = sup_log_reader_new();
     s->mem = sup_mem_new();
+    s->frame_mem = sup_mesh_mem_new();
     sup_buf_init(&s->buf, 1U << 20);
-    if (!s->nodes || !s->conns || !s->decisions || !s->reader || !s->mem ||
+    if (!s->nodes || !s->conns || !s->decisions || !s->reader || !s->mem || !s->frame_mem ||
         sup_sketch_init(&s->scanned, &s->sketch_keys, SIM_SYMBOLS) != SUP_OK)
         abort();
     make_nodes(s);
@@ -162,6 +176,9 @@ void sim_free(struct sim *s)
     for (unsigned i = 0; i < s->shape.n_nodes; i++) {
         struct sim_node *n = &s->nodes[i];
         sim_jobs_drop(n);
+        sim_join_stop(n);
+        for (unsigned k = 0; k < s->shape.n_nodes; k++)
+            sim_give_end(&s->conns[k][i]);
         free(n->jobs);
         sup_apply_free(n->apply);
         sup_sketch_keeper_free(n->keeper);
@@ -176,6 +193,7 @@ void sim_free(struct sim *s)
     free(s->decisions);
     sup_log_reader_free(s->reader);
     sup_mem_free(s->mem);
+    sup_mesh_mem_free(s->frame_mem);
     sup_sketch_fini(&s->scanned);
     sup_buf_fini(&s->buf);
     free(s);
@@ -246,7 +264,7 @@ void sim_run_until(struct sim *s, int64_t until)
         bool over =
             s->faults_over && (e.type == EV_DECIDE || e.type == EV_FAULT || e.type == EV_MEMBERS);
         s->now = e.at;
-        s->events++;
+        s->count.events++;
         if (!over)
             handle(s, &e);
     }
