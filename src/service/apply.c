@@ -6,6 +6,7 @@
 #include "service/apply_internal.h"
 #include "service/seen.h"
 #include "service/sketch_keeper.h"
+#include "service/soft_known.h"
 #include "store/batch.h"
 #include "store/meta.h"
 
@@ -245,6 +246,7 @@ static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts
     a->node_id = sup_store_node_id(opts->store);
     a->mem = sup_mem_new();
     a->seen = sup_seen_new();
+    a->soft_known = sup_soft_known_new();
     a->outbox_low = INT64_MAX;
     a->outbox_since = INT64_MAX;
     a->doubted_ms = a->complained_ms = INT64_MIN;
@@ -278,8 +280,8 @@ int sup_apply_start(const struct sup_apply_options *opts, struct sup_apply **out
     if (!a)
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     apply_init(a, opts);
-    rc = a->mem && a->seen ? load(a, &hash_unknown, err)
-                           : sup_err_set(err, SUP_ENOMEM, "out of memory");
+    rc = a->mem && a->seen && a->soft_known ? load(a, &hash_unknown, err)
+                                            : sup_err_set(err, SUP_ENOMEM, "out of memory");
     if (rc == SUP_OK && !opts->threadless)
         rc = sup_writer_start(&a->batch, &a->writer, err);
     if (rc == SUP_OK && hash_unknown)
@@ -307,6 +309,7 @@ void sup_apply_free(struct sup_apply *a)
         sup_writer_free(a->writer);
     sup_mem_free(a->mem);
     sup_seen_free(a->seen);
+    sup_soft_known_free(a->soft_known);
     free(a->changes);
     sup_buf_fini(&a->value);
     sup_buf_fini(&a->scratch);
@@ -437,6 +440,11 @@ struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a)
 struct sup_seen *sup_apply_seen(const struct sup_apply *a)
 {
     return a->seen;
+}
+
+struct sup_soft_known *sup_apply_soft_known(const struct sup_apply *a)
+{
+    return a->soft_known;
 }
 
 uint64_t sup_apply_incarnation(struct sup_apply *a)

@@ -16,6 +16,7 @@
 
 struct sup_apply;
 struct sup_seen;
+struct sup_soft_known;
 struct sup_sketch_keeper;
 
 struct sup_apply_options {
@@ -44,8 +45,9 @@ struct sup_writer *sup_apply_writer(struct sup_apply *a);     /* NULL when threa
 struct sup_store *sup_apply_store(const struct sup_apply *a); /* borrowed */
 const struct sup_hash_key *sup_apply_hash(const struct sup_apply *a);
 uint64_t sup_apply_node_id(const struct sup_apply *a);
-struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a); /* or NULL */
-struct sup_seen *sup_apply_seen(const struct sup_apply *a);            /* for jobs */
+struct sup_sketch_keeper *sup_apply_keeper(const struct sup_apply *a);  /* or NULL */
+struct sup_seen *sup_apply_seen(const struct sup_apply *a);             /* for jobs */
+struct sup_soft_known *sup_apply_soft_known(const struct sup_apply *a); /* for jobs */
 
 /* --- published state: what is durable; any thread --- */
 uint64_t sup_apply_incarnation(struct sup_apply *a);

@@ -47,6 +47,7 @@ struct sup_apply {
     size_t n_changes, changes_cap;
     size_t changes_before_job;
     struct sup_seen *seen;
+    struct sup_soft_known *soft_known;
     struct sup_mem *mem;
     struct sup_buf value;   /* last value read */
     struct sup_buf scratch; /* value being made */

@@ -6,6 +6,7 @@
 #include "codec/soft_value.h"
 #include "codec/value.h"
 #include "service/apply_txn.h"
+#include "service/soft_known.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,12 +266,20 @@ int64_t sup_soft_state_newest(struct sup_slice value)
 static int read_state(struct sup_soft_job *j, const struct item *it, struct sup_txn *t,
                       struct state *s)
 {
-    sup_buf_reset(&j->key);
-    sup_key_soft_address(&j->key, sup_slice_of(j->bytes.p + it->address_at, it->address_n));
-    int rc = sup_txn_get(t, SUP_CF_SOFT, sup_buf_slice(&j->key), &j->value);
-    s->known = rc == SUP_OK;
+    struct sup_slice address = sup_slice_of(j->bytes.p + it->address_at, it->address_n);
+    bool maybe = false;
+    int rc = sup_soft_known_ask(sup_apply_soft_known(j->apply), sup_apply_store(j->apply), address,
+                                &maybe, NULL);
+
+    s->known = false;
     s->n_waiting = 0;
     sup_escalation_init(&s->e);
+    if (rc != SUP_OK || !maybe)
+        return rc;
+    sup_buf_reset(&j->key);
+    sup_key_soft_address(&j->key, address);
+    rc = sup_txn_get(t, SUP_CF_SOFT, sup_buf_slice(&j->key), &j->value);
+    s->known = rc == SUP_OK;
     if (rc == SUP_ENOTFOUND)
         return SUP_OK;
     return rc == SUP_OK ? decode_state(sup_buf_slice(&j->value), s) : rc;
@@ -279,8 +288,11 @@ static int read_state(struct sup_soft_job *j, const struct item *it, struct sup_
 static void write_state(struct sup_soft_job *j, const struct item *it, struct sup_txn *t,
                         const struct state *s)
 {
+    struct sup_slice address = sup_slice_of(j->bytes.p + it->address_at, it->address_n);
+
+    sup_soft_known_add(sup_apply_soft_known(j->apply), address);
     sup_buf_reset(&j->key);
-    sup_key_soft_address(&j->key, sup_slice_of(j->bytes.p + it->address_at, it->address_n));
+    sup_key_soft_address(&j->key, address);
     sup_buf_reset(&j->value);
     encode_state(s, &j->value);
     sup_txn_put(t, SUP_CF_SOFT, sup_buf_slice(&j->key), sup_buf_slice(&j->value));
