@@ -32,7 +32,10 @@ static void register_metrics(struct sup_ingest *g)
                             "Messages received and not yet committed and deleted");
     g->in_hand_bytes =
         sup_metric("supsync_sqs_in_hand_bytes", NULL, SUP_GAUGE,
-                   "Bytes of the messages in hand (ingest.in_hand_mib is the limit)");
+                   "Bytes of the messages in hand: at most the limit and a batch a receiver");
+    sup_metric_set(
+        sup_metric("supsync_sqs_in_hand_limit_bytes", NULL, SUP_GAUGE, "ingest.in_hand_mib"),
+        (int64_t)g->opts.config->ingest.in_hand_bytes);
 }
 
 void sup_ingest_count(struct sup_ingest *g, const struct sup_event_tally *t)

@@ -358,6 +358,13 @@ class Agent(Process):
     def verdict(self, address):
         return self.check(address).get("verdict")
 
+    def metric(self, name):
+        """A metric without labels; 0 if it is not there."""
+        for line in self.request("GET", "/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        return 0
+
     def wait_answers(self, timeout=None):
         """Until it says of an address that it may be mailed. A node without a peer that has anything, or
         alone, does at once; a new one of a mesh when it knows that there is nothing to join."""
