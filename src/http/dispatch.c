@@ -127,9 +127,11 @@ static void *run_slow(void *arg)
     struct sup_httpd *server = req->server;
     struct MHD_Connection *c = req->connection;
     req->route->run(req);
+    bool streams = req->stream != NULL; /* whose thread has the job now */
     /* After this the request belongs to MHD's thread again. */
     MHD_resume_connection(c);
-    sup_httpd_job_end(server);
+    if (!streams)
+        sup_httpd_job_end(server);
     return NULL;
 }
 

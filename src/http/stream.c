@@ -66,10 +66,8 @@ int sup_reply_stream_start(struct sup_httpd_req *req,
 {
     struct sup_reply_stream *s = calloc(1, sizeof(*s));
     pthread_t t;
-    if (s == NULL || !sup_httpd_job_begin(req->server)) {
-        free(s);
+    if (s == NULL)
         goto busy;
-    }
     pthread_mutex_init(&s->mutex, NULL);
     sup_cond_init(&s->room);
     s->server = req->server;
@@ -81,7 +79,6 @@ int sup_reply_stream_start(struct sup_httpd_req *req,
     if (sup_thread_start(&t, "http-stream", run, s) != SUP_OK) {
         s->holds = 1;
         sup_reply_stream_drop(s);
-        sup_httpd_job_end(req->server);
         goto busy;
     }
     pthread_detach(t);

@@ -7,7 +7,8 @@
  * whichever is ahead waits. */
 
 /* Starts produce(stream, arg) on a thread of its own and makes it req's answer (status and type are
- * the caller's). done(arg) is called once, when nobody needs arg any more. On error produce does
+ * the caller's). Called from a slow route, whose place among the long requests goes over to the
+ * stream. done(arg) is called once, when nobody needs arg any more. On error produce does
  * not run, arg is still the caller's, and 503 has been answered. */
 int sup_reply_stream_start(struct sup_httpd_req *req,
                            void (*produce)(struct sup_reply_stream *, void *arg),

@@ -766,6 +766,7 @@ static void test_stream_limit(void **state)
         int64_t end = sup_mono_ms() + 30000;
         while (atomic_load(&fake->listing) != i + 1 && sup_mono_ms() < end)
             poll_briefly();
+        assert_int_equal(atomic_load(&fake->listing), i + 1);
     }
     ask("GET", "/v1/addresses", NDJSON, NULL, &a);
     assert_int_equal(a.status, 503);
