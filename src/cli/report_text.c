@@ -113,8 +113,10 @@ void sup_report_put_text(struct sup_cli *cli, const json_t *r)
     puts(sup_cli_text(r, "next_run", "?"));
     for (size_t i = 0; i < n && i < SHOWN; i++)
         put_difference(cli, json_array_get(list, i));
-    if (n > SHOWN)
-        printf("  and %zu more: see supsync report --format csv\n", n - SHOWN);
+    json_int_t found = json_integer_value(json_object_get(r, "differences_found"));
+    if (found > SHOWN)
+        printf("  and %" JSON_INTEGER_FORMAT " more: see supsync report --format csv\n",
+               found - SHOWN);
 }
 
 void sup_csv_put(const char *s)

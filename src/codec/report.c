@@ -193,6 +193,7 @@ void sup_report_encode(const struct sup_report *r, struct sup_buf *out)
     msg.estimated_calls = r->estimated_calls;
     msg.estimated_jobs = r->estimated_jobs;
     msg.estimated_ms = r->estimated_ms;
+    msg.n_found = r->n_found;
     msg.n_differences = r->n_differences;
     msg.calls_per_day = r->calls_per_day;
     msg.budget_used_up = r->budget_used_up;
@@ -229,6 +230,7 @@ static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out
     out->estimated_calls = msg->estimated_calls;
     out->estimated_jobs = msg->estimated_jobs;
     out->estimated_ms = msg->estimated_ms;
+    out->n_found = msg->n_found;
     out->n_differences = msg->n_differences;
     out->calls_per_day = msg->calls_per_day;
     out->budget_used_up = msg->budget_used_up;

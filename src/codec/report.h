@@ -53,7 +53,8 @@ struct sup_report {
     uint64_t estimated_calls;
     uint64_t estimated_jobs; /* import jobs among them */
     uint64_t estimated_ms;
-    uint64_t n_differences; /* stored; counts may tell of more */
+    uint64_t n_found;       /* differences in all */
+    uint64_t n_differences; /* those of them that are stored, the first */
 };
 void sup_report_encode(const struct sup_report *r, struct sup_buf *out);
 int sup_report_decode(struct sup_slice bytes, struct sup_report *out, struct sup_err *err);

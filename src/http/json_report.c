@@ -1,12 +1,19 @@
 #include "http/json_report.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "codec/hash.h"
 #include "http/json_out.h"
+#include "http/stream.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Differences of an answer that is given in one piece, and bytes of one that is streamed. */
+#define STREAM_FROM 1000
+#define PIECE_BYTES (32U << 10)
 
 /* 0 is "none" in what is stored. */
 static json_t *time_of(int64_t ms)
@@ -47,7 +54,7 @@ static const char *call_name(size_t i)
 
 json_t *sup_json_report_head(const struct sup_report *r)
 {
-    return json_pack(
+    json_t *o = json_pack(
         "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:b}, s:{s:o, s:o, s:f, s:o}, s:s, s:o, "
         "s:o, s:b}",
         "id", r->id, "region", r->region, "started", time_of(r->started_ms), "finished",
@@ -60,6 +67,11 @@ json_t *sup_json_report_head(const struct sup_report *r)
         time_of(r->estimated_calls > 0 ? r->finished_ms + (int64_t)r->estimated_ms : 0), "fuse",
         r->fuse, "plan", text_or_null(r->plan), "error", text_or_null(r->error), "converged",
         r->converged);
+
+    /* Those that are listed may be fewer. */
+    if (o)
+        json_object_set_new(o, "differences_found", number(r->n_found));
+    return o;
 }
 
 static void add_member(struct sup_buf *out, const char *key, const char *value)
@@ -71,35 +83,85 @@ static void add_member(struct sup_buf *out, const char *key, const char *value)
         sup_buf_add_str(out, "null");
 }
 
+/* By hand: there may be a hundred thousand of them. */
+static void add_difference(struct sup_buf *out, const struct sup_difference *d)
+{
+    char t[SUP_TIME_STR_MAX] = "";
+
+    sup_buf_add_byte(out, '{');
+    add_member(out, "address", d->address);
+    sup_buf_add_byte(out, ',');
+    add_member(out, "spelling", d->spelling);
+    sup_buf_addf(out, ",\"kind\":\"%s\",\"cause\":\"%s\",\"action\":\"%s\",\"result\":\"%s\",",
+                 sup_diff_kind_name(d->kind), sup_diff_cause_name(d->cause),
+                 sup_diff_action_name(d->action), sup_diff_result_name(d->result));
+    add_member(out, "reason", sup_reason_name(d->reason));
+    sup_buf_add_byte(out, ',');
+    add_member(out, "time", d->time_ms != 0 ? sup_time_format(d->time_ms, t) : "");
+    sup_buf_add_byte(out, ',');
+    add_member(out, "error", d->error);
+    sup_buf_add_byte(out, '}');
+}
+
+/* --- answers of any length --- */
+
+/* What is written, in pieces: into the answer itself, or into its stream. */
 struct writing {
-    struct sup_buf *out;
+    struct sup_service *service;
+    char id[SUP_REPORT_ID_MAX + 1];
+    struct sup_buf piece;
+    struct sup_reply_stream *stream; /* NULL: piece is the whole answer */
+    uint64_t left;                   /* differences that may still be written */
     bool any;
 };
 
-/* By hand: there may be a hundred thousand of them. */
-static bool add_difference(void *arg, const struct sup_difference *d)
+/* False when nobody reads any more, or it is too much. */
+static bool pass_on(struct writing *w, bool end)
+{
+    bool ok = !w->piece.failed;
+
+    if (!w->stream || (!end && w->piece.n < PIECE_BYTES))
+        return ok;
+    ok = ok && sup_reply_stream_write(w->stream, w->piece.p, w->piece.n);
+    sup_buf_reset(&w->piece);
+    return ok;
+}
+
+static void free_writing(void *arg)
 {
     struct writing *w = arg;
-    char t[SUP_TIME_STR_MAX] = "";
 
-    if (w->any)
-        sup_buf_add_byte(w->out, ',');
-    w->any = true;
-    sup_buf_add_byte(w->out, '{');
-    add_member(w->out, "address", d->address);
-    sup_buf_add_byte(w->out, ',');
-    add_member(w->out, "spelling", d->spelling);
-    sup_buf_addf(w->out, ",\"kind\":\"%s\",\"cause\":\"%s\",\"action\":\"%s\",\"result\":\"%s\",",
-                 sup_diff_kind_name(d->kind), sup_diff_cause_name(d->cause),
-                 sup_diff_action_name(d->action), sup_diff_result_name(d->result));
-    add_member(w->out, "reason", sup_reason_name(d->reason));
-    sup_buf_add_byte(w->out, ',');
-    add_member(w->out, "time", d->time_ms != 0 ? sup_time_format(d->time_ms, t) : "");
-    sup_buf_add_byte(w->out, ',');
-    add_member(w->out, "error", d->error);
-    sup_buf_add_byte(w->out, '}');
-    return !w->out->failed;
+    sup_buf_fini(&w->piece);
+    free(w);
 }
+
+/* NULL when out of memory. */
+static struct writing *writing_of(const struct sup_httpd_req *req, const char *id)
+{
+    struct writing *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return NULL;
+    w->service = req->service;
+    sup_text_copy(w->id, sizeof(w->id), id);
+    w->left = SUP_JSON_DIFFERENCES_MAX;
+    sup_buf_init(&w->piece, SUP_HTTPD_REPLY_MAX);
+    return w;
+}
+
+/* Starts a stream that ends with w; on error req is answered. */
+static void stream(struct sup_httpd_req *req, struct writing *w, const char *type,
+                   void (*produce)(struct sup_reply_stream *, void *))
+{
+    if (sup_reply_stream_start(req, produce, free_writing, w) != SUP_OK) {
+        free_writing(w);
+        return;
+    }
+    req->status = MHD_HTTP_OK;
+    req->type = type;
+}
+
+/* --- reports --- */
 
 static void add_head(struct sup_buf *out, json_t *head)
 {
@@ -111,78 +173,169 @@ static void add_head(struct sup_buf *out, json_t *head)
     free(s);
 }
 
+static bool write_difference(void *arg, const struct sup_difference *d)
+{
+    struct writing *w = arg;
+
+    if (w->left == 0)
+        return false;
+    w->left--;
+    if (w->any)
+        sup_buf_add_byte(&w->piece, ',');
+    w->any = true;
+    add_difference(&w->piece, d);
+    return pass_on(w, false);
+}
+
+/* All of the report but its head, which is written. */
+static int write_report(struct writing *w, struct sup_err *err)
+{
+    struct sup_report r;
+    int rc;
+
+    sup_buf_add_str(&w->piece, ",\"differences\":[");
+    rc = sup_service_report(w->service, w->id, &r, write_difference, w, err);
+    sup_buf_add_str(&w->piece, "]}\n");
+    return rc;
+}
+
+static void produce_report(struct sup_reply_stream *s, void *arg)
+{
+    struct writing *w = arg;
+    struct sup_err err = {0};
+
+    w->stream = s;
+    if (write_report(w, &err) != SUP_OK || !pass_on(w, true)) {
+        sup_log_warn("http", "a report was cut off", SUP_S("error", err.msg));
+        sup_reply_stream_fail(s);
+    }
+}
+
 void sup_json_report_answer(struct sup_httpd_req *req, const char *id)
 {
     struct sup_report r;
     struct sup_err err = {0};
-    struct sup_buf list;
-    struct writing w = {.out = &list};
+    struct writing *w;
 
-    sup_buf_init(&list, SUP_HTTPD_REPLY_MAX);
-    if (sup_service_report(req->service, id, &r, add_difference, &w, &err) != SUP_OK) {
+    if (sup_service_report(req->service, id, &r, NULL, NULL, &err) != SUP_OK) {
+        sup_httpd_fail(req, &err);
+        return;
+    }
+    w = writing_of(req, r.id);
+    if (!w) {
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_ENOMEM, "out of memory");
+        return;
+    }
+    add_head(&w->piece, sup_json_report_head(&r));
+    if (r.n_differences > STREAM_FROM) {
+        stream(req, w, "application/json", produce_report);
+        return;
+    }
+    if (write_report(w, &err) != SUP_OK) {
         sup_httpd_fail(req, &err);
     } else {
         req->status = MHD_HTTP_OK;
         req->type = "application/json";
-        add_head(&req->out, sup_json_report_head(&r));
-        sup_buf_add_str(&req->out, ",\"differences\":[");
-        sup_buf_add_slice(&req->out, sup_buf_slice(&list));
-        sup_buf_add_str(&req->out, "]}\n");
-        if (list.failed)
-            req->out.failed = list.failed;
+        sup_buf_add_slice(&req->out, sup_buf_slice(&w->piece));
+        if (w->piece.failed)
+            req->out.failed = w->piece.failed;
     }
-    sup_buf_fini(&list);
+    free_writing(w);
 }
 
 /* --- the plan file --- */
 
 struct planning {
-    struct sup_buf *out;
+    struct writing *w;
     uint64_t sum;
 };
 
 /* Sums up the line that begins at, and ends it. */
-static void end_line(struct planning *p, size_t at)
+static bool end_line(struct planning *p, size_t at)
 {
-    sup_buf_add_byte(p->out, '\n');
-    if (!p->out->failed)
-        p->sum = sup_checksum64(p->sum, sup_slice_of(p->out->p + at, p->out->n - at));
+    struct sup_buf *out = &p->w->piece;
+
+    sup_buf_add_byte(out, '\n');
+    if (!out->failed)
+        p->sum = sup_checksum64(p->sum, sup_slice_of(out->p + at, out->n - at));
+    return pass_on(p->w, false);
 }
 
 static bool add_step(void *arg, const struct sup_difference *d)
 {
     struct planning *p = arg;
-    struct writing line = {.out = p->out};
-    size_t at = p->out->n;
+    size_t at = p->w->piece.n;
 
     if (d->result != SUP_DIFF_PLANNED)
         return true;
-    add_difference(&line, d);
-    end_line(p, at);
-    return !p->out->failed;
+    add_difference(&p->w->piece, d);
+    bool ok = end_line(p, at);
+    if (!p->w->stream) /* only the sum is wanted */
+        sup_buf_reset(&p->w->piece);
+    return ok;
 }
 
-int sup_json_plan(struct sup_service *s, const char *id, struct sup_buf *out, uint64_t *sum,
-                  struct sup_err *err)
+static int write_plan(struct writing *w, uint64_t *sum, struct sup_err *err)
 {
-    struct planning p = {.out = out};
-    char found[SUP_REPORT_ID_MAX + 1];
+    struct planning p = {.w = w};
+    const char *node = sup_service_node(w->service);
     struct sup_report r;
     char t[SUP_TIME_STR_MAX];
-    int rc = sup_service_plan(s, id, &r, NULL, NULL, err);
+    int rc = sup_service_plan(w->service, w->id, &r, NULL, NULL, err);
 
     if (rc != SUP_OK)
         return rc;
-    sup_buf_addf(out, "{\"supsync_plan\":1,\"id\":\"%s\",\"node\":", r.id);
-    sup_json_string(out, sup_service_node(s), strlen(sup_service_node(s)));
-    sup_buf_add_str(out, ",\"region\":");
-    sup_json_string(out, r.region, strlen(r.region));
-    sup_buf_addf(out, ",\"time\":\"%s\"}", sup_time_format(r.finished_ms, t));
-    end_line(&p, 0);
-    memcpy(found, r.id, sizeof(found));
-    rc = sup_service_plan(s, found, &r, add_step, &p, err);
-    sup_buf_addf(out, "{\"checksum\":\"%016" PRIx64 "\"}\n", p.sum);
+    sup_buf_addf(&w->piece, "{\"supsync_plan\":1,\"id\":\"%s\",\"node\":", r.id);
+    sup_json_string(&w->piece, node, strlen(node));
+    sup_buf_add_str(&w->piece, ",\"region\":");
+    sup_json_string(&w->piece, r.region, strlen(r.region));
+    sup_buf_addf(&w->piece, ",\"time\":\"%s\"}", sup_time_format(r.finished_ms, t));
+    (void)end_line(&p, 0);
+    sup_text_copy(w->id, sizeof(w->id), r.id);
+    rc = sup_service_plan(w->service, w->id, &r, add_step, &p, err);
+    sup_buf_addf(&w->piece, "{\"checksum\":\"%016" PRIx64 "\"}\n", p.sum);
     *sum = p.sum;
+    return rc;
+}
+
+static void produce_plan(struct sup_reply_stream *s, void *arg)
+{
+    struct writing *w = arg;
+    struct sup_err err = {0};
+    uint64_t sum;
+
+    w->stream = s;
+    if (write_plan(w, &sum, &err) != SUP_OK || !pass_on(w, true)) {
+        sup_log_warn("http", "a plan was cut off", SUP_S("error", err.msg));
+        sup_reply_stream_fail(s);
+    }
+}
+
+void sup_json_plan_answer(struct sup_httpd_req *req, const char *id)
+{
+    struct sup_report r;
+    struct sup_err err = {0};
+    struct writing *w;
+
+    if (sup_service_plan(req->service, id, &r, NULL, NULL, &err) != SUP_OK) {
+        sup_httpd_fail(req, &err);
+        return;
+    }
+    w = writing_of(req, r.id);
+    if (w)
+        stream(req, w, "application/x-ndjson", produce_plan);
+    else
+        sup_httpd_problem(req, MHD_HTTP_SERVICE_UNAVAILABLE, SUP_ENOMEM, "out of memory");
+}
+
+int sup_json_plan_sum(const struct sup_httpd_req *req, const char *id, uint64_t *sum,
+                      struct sup_err *err)
+{
+    struct writing *w = writing_of(req, id);
+    int rc = w ? write_plan(w, sum, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
+
+    if (w)
+        free_writing(w);
     return rc;
 }
 

@@ -14,16 +14,12 @@ static void apply_plan(struct sup_httpd_req *req, const char *plan, const char *
     char id[SUP_REPORT_ID_MAX + 1];
     char have[17];
     struct sup_err err = {0};
-    struct sup_buf text;
     uint64_t sum = 0;
-    int rc;
+    int rc = sup_json_plan_sum(req, plan, &sum, &err);
 
-    sup_buf_init(&text, SUP_HTTPD_REPLY_MAX);
-    rc = sup_json_plan(req->service, plan, &text, &sum, &err);
     snprintf(have, sizeof(have), "%016" PRIx64, sum);
-    if (rc == SUP_OK && (text.failed || strcmp(have, checksum) != 0))
+    if (rc == SUP_OK && strcmp(have, checksum) != 0)
         rc = sup_err_set(&err, SUP_EINPUT, "the file is not the plan %s of this agent", plan);
-    sup_buf_fini(&text);
     if (rc == SUP_OK)
         rc = sup_service_reconcile_plan(req->service, plan, id, &err);
     if (rc == SUP_OK)
@@ -34,18 +30,8 @@ static void apply_plan(struct sup_httpd_req *req, const char *plan, const char *
 
 void sup_route_plan(struct sup_httpd_req *req)
 {
-    struct sup_err err = {0};
-    uint64_t sum;
-
-    if (!sup_httpd_req_only(req, no_params))
-        return;
-    if (sup_json_plan(req->service, req->rest, &req->out, &sum, &err) == SUP_OK) {
-        req->status = MHD_HTTP_OK;
-        req->type = "application/x-ndjson";
-    } else {
-        sup_buf_reset(&req->out);
-        sup_httpd_fail(req, &err);
-    }
+    if (sup_httpd_req_only(req, no_params))
+        sup_json_plan_answer(req, req->rest);
 }
 
 /* True: the body names a plan, and the request is answered. */

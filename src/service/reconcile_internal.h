@@ -11,7 +11,7 @@
 /* Shared by reconcile*.c only. */
 
 /* Differences kept with a report; counts go on. */
-#define SUP_DIFFERENCES_MAX 100000
+#define SUP_DIFFERENCES_MAX 1000000
 
 enum { RUN_APPLY, RUN_DRY, RUN_PLAN, N_RUN_KINDS };
 
@@ -100,7 +100,8 @@ int sup_fuse_save(struct sup_reconciler *rc, const struct sup_fuse *f, struct su
 /* Both keep quiet about what is not there. */
 void sup_report_load_last(struct sup_reconciler *rc);
 void sup_fuse_load(struct sup_reconciler *rc);
-/* Removes reports but the newest ones, and what a crash left half-written counts as one. */
+/* Removes reports but the newest ones (what a crash left half-written counts as one), and of older
+ * ones all but a sample of their differences as long as all together are too many. */
 int sup_report_prune(struct sup_reconciler *rc, struct sup_err *err);
 
 #endif

@@ -232,6 +232,7 @@ static int record(struct run *r, struct sup_txn *t, struct sup_slice key,
     r->tally.counts[SUP_COUNT_PENDING] += d->result == SUP_DIFF_PENDING;
     if (d->result != SUP_DIFF_WITHHELD)
         count_action(r->tally.counts, d);
+    r->tally.n_found++;
     if (r->tally.n_differences == SUP_DIFFERENCES_MAX)
         return SUP_OK;
     sup_report_key_difference(&k, r->report->id, (uint32_t)r->tally.n_differences++);

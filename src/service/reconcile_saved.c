@@ -9,6 +9,7 @@
 #include "codec/hash.h"
 #include "service/internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,10 +198,12 @@ int sup_service_plan(struct sup_service *s, const char *id, struct sup_report *o
     if (strcmp(out->mode, "dry-run") != 0 || out->finished_ms == 0 || out->error[0] != '\0')
         return sup_err_set(err, SUP_EINPUT, "report %s is not of a dry run that succeeded",
                            out->id);
-    if (out->n_differences >= SUP_DIFFERENCES_MAX)
+    if (out->n_found > out->n_differences)
         return sup_err_set(err, SUP_EINPUT,
-                           "a plan of more than %d differences cannot be saved: reconcile without",
-                           SUP_DIFFERENCES_MAX);
+                           "only %" PRIu64 " of the plan's %" PRIu64
+                           " differences are kept, so that it cannot be applied: plan anew, or "
+                           "reconcile without",
+                           out->n_differences, out->n_found);
     memcpy(found, out->id, sizeof(found));
     return sup_service_report(s, found, out, each, arg, err);
 }

@@ -9,6 +9,7 @@
 
 #define POLL_MIN_MS 20
 #define POLL_MAX_MS 1000
+#define LOOK_SHARE  5 /* of the time at least is not spent looking */
 /* As long as something moves the run waits; it ends when nothing moved for so long, or after all.
  */
 #define STUCK_MS   10000
@@ -52,6 +53,7 @@ static bool wait_for_outbox(struct sup_reconciler *rc)
     uint64_t last = UINT64_MAX;
 
     for (;;) {
+        int64_t looked = sup_mono_ms();
         uint64_t n = waiting(rc, until_ms, &hopeless);
         int64_t now = sup_mono_ms();
         if (n == 0)
@@ -65,6 +67,9 @@ static bool wait_for_outbox(struct sup_reconciler *rc)
         if (now > end || now - moved > STUCK_MS || sup_stop_wait_ms(&rc->stop, poll))
             return false;
         poll = poll * 2 > POLL_MAX_MS ? POLL_MAX_MS : poll * 2;
+        /* Where very many wait, looking at them takes long itself. */
+        if (poll < (now - looked) * LOOK_SHARE)
+            poll = (now - looked) * LOOK_SHARE;
     }
 }
 

@@ -9,6 +9,9 @@
 #define VALUE_MAX    (64U << 10)
 #define REPORTS_KEPT 200
 #define DELETE_MAX   5000 /* keys a transaction */
+/* Differences of all reports, and what is left of a report when those are too many. */
+#define DIFFERENCES_KEPT 2000000
+#define SAMPLE           1000
 
 struct saving {
     enum sup_cf cf;
@@ -151,43 +154,98 @@ static bool count_head(void *arg, const struct sup_report *r)
     return true;
 }
 
-/* The first keys of the family up to the end of one report. */
+struct deleting {
+    struct sup_report_key from; /* moves behind what is deleted: RocksDB is slow to pass that */
+    struct sup_report_key to;   /* exclusive */
+    size_t n;                   /* of the last transaction */
+};
+
 static int delete_some(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
 {
-    struct counting *c = arg;
-    struct sup_slice open = {NULL, 0};
-    struct sup_report_key end;
+    struct deleting *d = arg;
     struct sup_buf keys;
     struct sup_cur cur;
-    struct sup_iter *it;
+    struct sup_iter *it = sup_txn_iter(t, SUP_CF_REPORTS, sup_slice_of(d->from.b, d->from.n),
+                                       sup_slice_of(d->to.b, d->to.n));
 
     (void)a;
-    sup_report_key_end(&end, c->oldest);
-    it = sup_txn_iter(t, SUP_CF_REPORTS, open, sup_slice_of(end.b, end.n));
-    sup_buf_init(&keys, DELETE_MAX * (sizeof(end.b) + 1));
-    for (c->n = 0; it && sup_iter_valid(it) && c->n < DELETE_MAX; sup_iter_next(it), c->n++) {
+    sup_buf_init(&keys, DELETE_MAX * (sizeof(d->to.b) + 1));
+    for (d->n = 0; it && sup_iter_valid(it) && d->n < DELETE_MAX; sup_iter_next(it), d->n++) {
         struct sup_slice k = sup_iter_key(it);
         sup_buf_add_byte(&keys, (uint8_t)k.n);
         sup_buf_add_slice(&keys, k);
     }
     sup_iter_free(it);
     cur = sup_cur_of(sup_buf_slice(&keys));
-    while (cur.n > 0 && !cur.failed)
-        sup_txn_delete(t, SUP_CF_REPORTS, sup_cur_take(&cur, sup_cur_byte(&cur)));
+    while (cur.n > 0 && !cur.failed) {
+        struct sup_slice k = sup_cur_take(&cur, sup_cur_byte(&cur));
+        sup_txn_delete(t, SUP_CF_REPORTS, k);
+        if (k.n <= sizeof(d->from.b)) {
+            memcpy(d->from.b, k.p, k.n);
+            d->from.n = k.n;
+        }
+    }
     sup_buf_fini(&keys);
     return it ? SUP_OK : sup_err_set(err, SUP_ENOMEM, "out of memory");
+}
+
+static int delete_all(struct sup_reconciler *rc, struct deleting *d, struct sup_err *err)
+{
+    int code;
+
+    do
+        code = sup_apply_run(rc->opts.apply, delete_some, d, err);
+    while (code == SUP_OK && d->n == DELETE_MAX);
+    return code;
+}
+
+struct weighing {
+    uint64_t total;
+    struct sup_report fat; /* the oldest with more than a sample; id "" = none */
+};
+
+static bool weigh_head(void *arg, const struct sup_report *r)
+{
+    struct weighing *w = arg;
+
+    w->total += r->n_differences;
+    if (w->fat.id[0] == '\0' && r->n_differences > SAMPLE)
+        w->fat = *r;
+    return true;
+}
+
+/* Takes the differences of the oldest reports but a sample, until all together are few enough. The
+ * head comes last: a crash before it does no harm. */
+static int thin(struct sup_reconciler *rc, struct sup_err *err)
+{
+    for (;;) {
+        struct weighing w = {0};
+        struct deleting d = {0};
+        int code = heads(rc->opts.store, weigh_head, &w, err);
+        if (code != SUP_OK || w.total <= DIFFERENCES_KEPT || w.fat.id[0] == '\0')
+            return code;
+        sup_report_key_difference(&d.from, w.fat.id, SAMPLE);
+        sup_report_key_end(&d.to, w.fat.id);
+        w.fat.n_differences = SAMPLE;
+        code = delete_all(rc, &d, err);
+        if (code == SUP_OK)
+            code = sup_report_save(rc, &w.fat, err);
+        if (code != SUP_OK)
+            return code;
+    }
 }
 
 int sup_report_prune(struct sup_reconciler *rc, struct sup_err *err)
 {
     for (;;) {
         struct counting c = {0};
+        struct deleting d = {0};
         int code = heads(rc->opts.store, count_head, &c, err);
-        if (code != SUP_OK || c.n <= REPORTS_KEPT)
-            return code;
-        do
-            code = sup_apply_run(rc->opts.apply, delete_some, &c, err);
-        while (code == SUP_OK && c.n == DELETE_MAX);
+        if (code == SUP_OK && c.n <= REPORTS_KEPT)
+            return thin(rc, err);
+        sup_report_key_end(&d.to, c.oldest);
+        if (code == SUP_OK)
+            code = delete_all(rc, &d, err);
         if (code != SUP_OK)
             return code;
     }

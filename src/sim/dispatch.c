@@ -164,6 +164,7 @@ static void strike_after(struct sim_request *r)
     else if (f->after && f->status)
         fail_by_fault(r);
     if (f->invalid_json || f->body) {
+        r->reply.status = 200; /* whatever the operation itself would have said */
         sim_buf_fini(&r->reply.body);
         sim_buf_str(&r->reply.body, f->body ? f->body : "{\"this is\": not JSON");
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RULES_MAX 1000
+#define RULES_MAX 4096
 
 void sim_fault_fini(struct sim_fault *f)
 {

@@ -15,7 +15,7 @@ struct sim_fault {
     bool reset;        /* the connection ends with RST, no reply */
     bool truncate;     /* half of the body, then the connection ends */
     bool invalid_json; /* 200 with a body that is not JSON */
-    char *body;        /* in place of the reply's; NULL: none */
+    char *body;        /* 200 with this body; NULL: none */
     bool after;        /* status, reset, delay: only after the operation took effect */
 };
 void sim_fault_fini(struct sim_fault *f);

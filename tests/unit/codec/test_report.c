@@ -44,6 +44,7 @@ static void report_comes_back(void **state)
                             .estimated_calls = 8,
                             .estimated_jobs = 9,
                             .estimated_ms = 10,
+                            .n_found = 12,
                             .n_differences = 11};
     struct sup_report out;
 
@@ -69,6 +70,7 @@ static void report_comes_back(void **state)
     assert_int_equal(out.estimated_calls, 8);
     assert_int_equal(out.estimated_jobs, 9);
     assert_int_equal(out.estimated_ms, 10);
+    assert_int_equal(out.n_found, 12);
     assert_int_equal(out.n_differences, 11);
     assert_memory_equal(out.counts, in.counts, sizeof(in.counts));
     assert_memory_equal(out.calls, in.calls, sizeof(in.calls));
