@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "service/internal.h"
+#include "service/rekey.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -69,6 +70,9 @@ static int start_apply(struct sup_service *s, struct sup_err *err)
     };
     int rc = derive_hash(s->config, &opts.hash, err);
 
+    if (rc == SUP_OK)
+        rc = sup_rekey(s->store, s->config->mesh.enabled ? s->config->mesh.cluster : "", &opts.hash,
+                       err);
     if (rc == SUP_OK && s->config->mesh.enabled)
         rc = sup_sketch_keeper_open(s->store, &opts.hash, SUP_SKETCH_SYMBOLS, &s->keeper, err);
     opts.keeper = s->keeper;

@@ -27,18 +27,45 @@ static int write_identity(struct sup_store *s, const struct sup_store_identity *
     return sup_txn_commit(t, true, err);
 }
 
-static int compare_name(struct sup_store *s, const char *key, const char *given,
-                        struct sup_err *err)
+static int read_name(struct sup_store *s, const char *key, struct sup_buf *stored,
+                     struct sup_err *err)
+{
+    int code = sup_store_get(s, NULL, SUP_CF_META, sup_slice_str(key), stored, err);
+
+    return code == SUP_ENOTFOUND ? sup_err_set(err, SUP_ECORRUPT, "the store names no %s", key)
+                                 : code;
+}
+
+static int compare_node(struct sup_store *s, const char *given, struct sup_err *err)
 {
     struct sup_buf stored;
 
     sup_buf_init(&stored, NAME_MAX_BYTES);
-    int code = sup_store_get(s, NULL, SUP_CF_META, sup_slice_str(key), &stored, err);
-    if (code == SUP_ENOTFOUND)
-        code = sup_err_set(err, SUP_ECORRUPT, "the store names no %s", key);
+    int code = read_name(s, SUP_META_NODE, &stored, err);
     if (code == SUP_OK && !sup_slice_eq(sup_buf_slice(&stored), sup_slice_str(given)))
-        code = sup_err_set(err, SUP_EINPUT, "the store belongs to %s \"%.200s\", not to \"%.200s\"",
-                           key, sup_buf_str(&stored), given);
+        code =
+            sup_err_set(err, SUP_EINPUT, "the store belongs to node \"%.200s\", not to \"%.200s\"",
+                        sup_buf_str(&stored), given);
+    sup_buf_fini(&stored);
+    return code;
+}
+
+static int compare_cluster(struct sup_store *s, const char *given, struct sup_err *err)
+{
+    struct sup_buf stored;
+
+    sup_buf_init(&stored, NAME_MAX_BYTES);
+    int code = read_name(s, SUP_META_CLUSTER, &stored, err);
+    if (code == SUP_OK && stored.n > 0 && *given == '\0')
+        code = sup_err_set(err, SUP_EINPUT,
+                           "the store belongs to cluster \"%.200s\": the mesh section is missing "
+                           "(with peers: [] a node is alone)",
+                           sup_buf_str(&stored));
+    else if (code == SUP_OK && stored.n > 0 &&
+             !sup_slice_eq(sup_buf_slice(&stored), sup_slice_str(given)))
+        code = sup_err_set(err, SUP_EINPUT,
+                           "the store belongs to cluster \"%.200s\", not to \"%.200s\"",
+                           sup_buf_str(&stored), given);
     sup_buf_fini(&stored);
     return code;
 }
@@ -46,10 +73,10 @@ static int compare_name(struct sup_store *s, const char *key, const char *given,
 static int compare_identity(struct sup_store *s, const struct sup_store_identity *identity,
                             struct sup_err *err)
 {
-    int code = compare_name(s, SUP_META_NODE, identity->node, err);
+    int code = compare_node(s, identity->node, err);
 
     if (code == SUP_OK)
-        code = compare_name(s, SUP_META_CLUSTER, identity->cluster, err);
+        code = compare_cluster(s, identity->cluster, err);
     if (code == SUP_OK)
         code = sup_meta_get_u64(s, NULL, SUP_META_NODE_ID, &s->node_id, err);
     if (code == SUP_ENOTFOUND || (code == SUP_OK && s->node_id == 0))

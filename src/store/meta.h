@@ -18,6 +18,7 @@
 #define SUP_META_HLC_RESERVED "hlc-reserved" /* number: no time at or above it was ever used */
 #define SUP_META_SEQ          "seq"          /* number: last sequence number of the incarnation */
 #define SUP_META_HASH_KEY     "hash-key"     /* 16 bytes: key of the record keys' hash */
+#define SUP_META_REKEY        "rekey"        /* number: 1 while records move to another hash key */
 #define SUP_META_LOG_BYTES    "log-bytes"    /* number: keys and values of SUP_CF_LOG */
 #define SUP_META_READY        "ready"        /* number: 1 once the node has joined */
 

@@ -41,7 +41,8 @@ const char *sup_cf_name(enum sup_cf cf);
 
 struct sup_store;
 
-/* Who owns the store. Written when the store is made, compared at every later open. */
+/* Who owns the store. Written when the store is made, compared at every later open. One that was
+ * made for no cluster may be opened for any: whoever does so writes which (service/rekey.h). */
 struct sup_store_identity {
     const char *node;    /* name in the mesh */
     const char *cluster; /* "" when there is no mesh */

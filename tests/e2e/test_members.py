@@ -144,6 +144,45 @@ class Members(harness.TestCase):
             harness.wait_for(lambda: self.peer(ap, eu.node)["repair"]["decisions"] > 0, "the repair's end", 60)
             harness.wait_for(lambda: ap.status()["last_scan"] != before, "a run after the repair", 60)
 
+    def test_nodes_that_were_alone_become_a_mesh(self):
+        """A Region was there first, without a mesh; a second one, too; a third is new. Adding the section and
+        starting anew is all that a person does."""
+        eu, us, ap = agents = self.mesh(THREE)
+        sections = {agent.node: agent.config.pop("mesh") for agent in agents}
+        for agent in (eu, us):
+            agent.start()
+            self.suppress(agent, "of-%s@example.com" % agent.node)
+        self.suppress(eu, "both@example.com")
+        run = us.cli("clear", "both@example.com", "--note", "later")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        for agent in (eu, us):
+            agent.stop()
+        for agent in agents:
+            agent.config["mesh"] = sections[agent.node]
+            agent.start()
+        harness.wait_for(
+            lambda: all(self.connected(a, b.node) for a in agents for b in agents if a is not b), "a mesh of three")
+
+        def state(agent):
+            return {row["address"]: (row["state"], row["time"], row["origin"]) for row in agent.rows()}
+
+        harness.wait_for(lambda: len(state(eu)) == 3 and state(eu) == state(us) == state(ap), "the same set")
+        self.assertEqual(state(ap)["both@example.com"][0], "cleared")
+        for agent in agents:
+            harness.wait_for(lambda a=agent: a.status()["join"]["phase"] == "ready", agent.node + " to be ready")
+            self.assertEqual(agent.verdict("of-eu-west-1@example.com"), "block")
+            self.assertEqual(agent.verdict("of-us-east-1@example.com"), "block")
+            agent.wait_answers()
+        self.suppress(ap, "new@example.com")
+        harness.wait_for(lambda: eu.verdict("new@example.com") == us.verdict("new@example.com") == "block", "the third's")
+        # There is no way back by mistake: without the section the node would be one of no cluster.
+        eu.stop()
+        del eu.config["mesh"]
+        eu.write_config()
+        eu.start(wait=False)
+        harness.wait_for(lambda: "the mesh section is missing" in eu.log(), "the refusal")
+        self.assertEqual(eu.process.wait(30), 2)
+
     def test_lag_shows_while_a_peer_is_stopped(self):
         eu, us = self.mesh(THREE[:2])
         for agent in (eu, us):

@@ -83,8 +83,22 @@ static void test_other_owner_is_refused(void **state)
     sup_store_close(open_dir(*state));
     expect_refusal(*state, &node, true, SUP_EINPUT, "\"eu-west-1\"", "\"us-east-1\"");
     expect_refusal(*state, &cluster, true, SUP_EINPUT, "\"prod\"", "\"test\"");
-    expect_refusal(*state, &alone, true, SUP_EINPUT, "\"prod\"", "\"\"");
+    expect_refusal(*state, &alone, true, SUP_EINPUT, "\"prod\"", "the mesh section is missing");
     sup_store_close(open_dir(*state));
+}
+
+/* Which cluster it is of from then on is for the owner to write. */
+static void test_made_for_no_cluster(void **state)
+{
+    static const char *const clusters[] = {"", "prod", "test", ""};
+    struct sup_store *s;
+
+    for (size_t i = 0; i < sizeof(clusters) / sizeof(clusters[0]); i++) {
+        struct sup_store_identity identity = {"eu-west-1", clusters[i]};
+        assert_int_equal(try_open(*state, &identity, true, &s, NULL), SUP_OK);
+        commit_text(s, SUP_CF_RECORDS, "a", "1", true);
+        sup_store_close(s);
+    }
 }
 
 static void test_open_twice_in_one_process(void **state)
@@ -371,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reopen_keeps_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(test_create_only_when_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_owner_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_made_for_no_cluster, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_twice_in_one_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newer_schema_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_family_is_refused, setup, teardown),
