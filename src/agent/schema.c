@@ -144,6 +144,7 @@ const struct sup_key sup_schema[] = {
 
     {"ingest.suppress_ambiguous_complaints", SUP_KEY_BOOL, O(ingest.suppress_ambiguous_complaints),
      .def = "false"},
+    {"ingest.ignore_global_list", SUP_KEY_BOOL, O(ingest.ignore_global_list), .def = "false"},
     {"ingest.global_list_ttl", SUP_KEY_DURATION, O(ingest.global_list_ttl_ms), .def = "0s",
      .min = 0, .max = 3660 * DAY},
     {"ingest.dedup_ttl", SUP_KEY_DURATION, O(ingest.dedup_ttl_ms), .def = "15d", .min = HOUR,

@@ -5,6 +5,7 @@
 #include "cli/source.h"
 #include "core/classify.h"
 #include "core/event_read.h"
+#include "service/event_count.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -239,8 +240,7 @@ static int read_policy(const char *path, struct sup_classify_policy *out)
         return SUP_EXIT_OK;
     if (sup_config_load(path, &config, &err) != SUP_OK)
         return sup_cli_error(SUP_EXIT_USAGE, "%s", err.msg);
-    out->suppress_ambiguous_complaints = config.options.ingest.suppress_ambiguous_complaints;
-    out->global_list_ttl_ms = config.options.ingest.global_list_ttl_ms;
+    *out = sup_event_policy(&config.options);
     sup_config_fini(&config);
     return SUP_EXIT_OK;
 }

@@ -69,6 +69,7 @@ struct sup_classify_policy sup_event_policy(const struct sup_options *config)
 {
     return (struct sup_classify_policy){
         .suppress_ambiguous_complaints = config->ingest.suppress_ambiguous_complaints,
+        .ignore_global_list = config->ingest.ignore_global_list,
         .global_list_ttl_ms = config->ingest.global_list_ttl_ms,
     };
 }

@@ -87,9 +87,10 @@ struct sup_options {
 
     struct {
         bool suppress_ambiguous_complaints; /* several recipients at one provider; default no */
-        int64_t global_list_ttl_ms;         /* expiry of a global-list hit; 0 = never */
-        int64_t dedup_ttl_ms;               /* how long an event is remembered; default 15 days */
-        uint64_t in_hand_bytes;             /* of messages of all receivers; beyond it they wait */
+        bool ignore_global_list;    /* hits of SES's own global list suppress nothing; default no */
+        int64_t global_list_ttl_ms; /* expiry of a global-list hit; 0 = never */
+        int64_t dedup_ttl_ms;       /* how long an event is remembered; default 15 days */
+        uint64_t in_hand_bytes;     /* of messages of all receivers; beyond it they wait */
     } ingest;
 
     struct sup_soft_options soft;

@@ -166,6 +166,20 @@ class Explain(harness.TestCase):
         _, lines = self.explain(data, "--config", path)
         self.assertEqual({v["verdict"] for v in lines[0]["verdicts"]}, {"suppress"})
 
+    def test_policy_of_the_global_list(self):
+        data = json.dumps(bounce("a@example.com", sub="Suppressed")).encode()
+        path = os.path.join(self.directory, "supsync.yaml")
+        for policy, verdict, cause, expires in (
+                ("{}", "suppress", "global-list", None),
+                ("{ global_list_ttl: 14d }", "suppress", "global-list", "2026-01-16T03:04:06.000Z"),
+                ("{ ignore_global_list: true }", "ignore", None, None)):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(f"node: n1\nregion: eu-west-1\ningest: {policy}\n")
+            _, lines = self.explain(data, "--config", path)
+            v = lines[0]["verdicts"][0]
+            self.assertEqual((v["verdict"], v.get("cause"), v.get("expires")),
+                             (verdict, cause, expires), policy)
+
     def test_text_and_usage(self):
         r = run("explain", "-", stdin=json.dumps(bounce("a@example.com")).encode())
         self.assertEqual(r.returncode, 0)
