@@ -113,6 +113,8 @@ const struct sup_key sup_schema[] = {
      .what = "an S3 key prefix of safe characters that does not begin with \"/\""},
     {"ses.import.threshold", SUP_KEY_UINT64, O(ses.import_threshold), .def = "120", .min = 1,
      .max = 1e9},
+    {"ses.manage_account_attributes", SUP_KEY_BOOL, O(ses.manage_account_attributes),
+     .def = "false"},
 
     {"mesh.cluster", SUP_KEY_STRING, O(mesh.cluster), .def = "supsync", .check = sup_check_word,
      .what = "1 to 64 letters, digits, \".\", \"_\" and \"-\""},

@@ -11,10 +11,10 @@
 #define ADDRESSES   "/v2/email/suppression/addresses"
 #define PATH_MAX_N  4096
 #define QUERY_MAX_N 32768
+#define BODY_MAX_N  65536
 #define LIST_MAX    100000 /* items a page; AWS sends at most 1000 */
 
-/* A reason that AWS may add some day is no reason to fail a scan. */
-static enum sup_reason reason_of(const char *name)
+enum sup_reason sup_ses_reason(const char *name)
 {
     if (strcmp(name, "BOUNCE") == 0)
         return SUP_REASON_BOUNCE;
@@ -49,6 +49,23 @@ int sup_ses_call(struct sup_aws *a, const struct sup_ses_call *c, json_t **reply
     return rc;
 }
 
+int sup_ses_call_json(struct sup_aws *a, struct sup_ses_call *c, json_t *body, json_t **reply,
+                      struct sup_aws_error *aerr, struct sup_err *err)
+{
+    struct sup_buf text;
+    int rc;
+
+    if (aerr != NULL)
+        memset(aerr, 0, sizeof *aerr);
+    sup_buf_init(&text, BODY_MAX_N);
+    rc = sup_json_write(body, &text, err);
+    c->body = sup_buf_slice(&text);
+    if (rc == SUP_OK)
+        rc = sup_ses_call(a, c, reply, aerr, err);
+    sup_buf_fini(&text);
+    return rc;
+}
+
 /* Before anything is sent. What SES itself thinks of an address it says with a 400. */
 static int check_address(const char *address, struct sup_aws_error *aerr, struct sup_err *err)
 {
@@ -72,26 +89,17 @@ static void address_path(struct sup_buf *path, const char *address)
 int sup_ses_put(struct sup_aws *a, const char *address, enum sup_reason reason,
                 struct sup_aws_error *aerr, struct sup_err *err)
 {
-    struct sup_buf body;
+    struct sup_ses_call c = {
+        .name = "PutSuppressedDestination", .method = "PUT", .path = ADDRESSES};
     int rc = check_address(address, aerr, err);
 
     if (rc != SUP_OK)
         return rc;
     if (reason != SUP_REASON_BOUNCE && reason != SUP_REASON_COMPLAINT)
         return sup_err_set(err, SUP_EINPUT, "SES PutSuppressedDestination: no reason");
-    sup_buf_init(&body, 8192);
-    rc = sup_json_write(
-        json_pack("{s:s, s:s}", "EmailAddress", address, "Reason", sup_reason_name(reason)), &body,
-        err);
-    if (rc == SUP_OK) {
-        struct sup_ses_call c = {.name = "PutSuppressedDestination",
-                                 .method = "PUT",
-                                 .path = ADDRESSES,
-                                 .body = sup_buf_slice(&body)};
-        rc = sup_ses_call(a, &c, NULL, aerr, err);
-    }
-    sup_buf_fini(&body);
-    return rc;
+    return sup_ses_call_json(
+        a, &c, json_pack("{s:s, s:s}", "EmailAddress", address, "Reason", sup_reason_name(reason)),
+        NULL, aerr, err);
 }
 
 int sup_ses_delete(struct sup_aws *a, const char *address, struct sup_aws_error *aerr,
@@ -119,11 +127,6 @@ void sup_ses_list_fini(struct sup_ses_list *l)
     *l = (struct sup_ses_list){0};
 }
 
-static bool bad(int rc)
-{
-    return rc != SUP_OK && rc != SUP_ENOTFOUND;
-}
-
 static int parse_destination(const json_t *o, struct sup_ses_destination *d)
 {
     const char *reason = NULL;
@@ -134,12 +137,12 @@ static int parse_destination(const json_t *o, struct sup_ses_destination *d)
         sup_json_text(o, "Reason", &reason) != SUP_OK ||
         sup_json_time(o, "LastUpdateTime", &d->last_update_ms) != SUP_OK)
         return SUP_ECORRUPT;
-    d->reason = reason_of(reason);
+    d->reason = sup_ses_reason(reason);
     if (attributes == NULL || json_is_null(attributes))
         return SUP_OK;
     if (!json_is_object(attributes) ||
-        bad(sup_json_text(attributes, "MessageId", &d->message_id)) ||
-        bad(sup_json_text(attributes, "FeedbackId", &d->feedback_id)))
+        sup_ses_is_bad(sup_json_text(attributes, "MessageId", &d->message_id)) ||
+        sup_ses_is_bad(sup_json_text(attributes, "FeedbackId", &d->feedback_id)))
         return SUP_ECORRUPT;
     return SUP_OK;
 }
@@ -219,8 +222,9 @@ static int parse_list(const json_t *reply, struct sup_ses_list *l, struct sup_er
     /* An object without that member is some other reply. Taken for an empty page, it would make
      * every listed address look removed. */
     if (json_object_get(reply, "SuppressedDestinationSummaries") == NULL ||
-        bad(sup_json_array(reply, "SuppressedDestinationSummaries", &items)) ||
-        bad(sup_json_text(reply, "NextToken", &l->next_token)) || json_array_size(items) > LIST_MAX)
+        sup_ses_is_bad(sup_json_array(reply, "SuppressedDestinationSummaries", &items)) ||
+        sup_ses_is_bad(sup_json_text(reply, "NextToken", &l->next_token)) ||
+        json_array_size(items) > LIST_MAX)
         return sup_err_set(err, SUP_ECORRUPT, "SES ListSuppressedDestinations: odd reply");
     if (l->next_token != NULL && l->next_token[0] == '\0')
         l->next_token = NULL;
@@ -261,56 +265,5 @@ int sup_ses_list_page(struct sup_aws *a, const struct sup_ses_list_query *q, str
             sup_ses_list_fini(l);
     }
     sup_buf_fini(&query);
-    return rc;
-}
-
-/* ---- account ---- */
-
-static int parse_reasons(const json_t *reply, unsigned *out)
-{
-    const json_t *attributes = json_object_get(reply, "SuppressionAttributes");
-    const json_t *list = NULL;
-
-    if (attributes == NULL || json_is_null(attributes))
-        return SUP_OK;
-    if (!json_is_object(attributes) || bad(sup_json_array(attributes, "SuppressedReasons", &list)))
-        return SUP_ECORRUPT;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        if (name == NULL)
-            return SUP_ECORRUPT;
-        *out |= (unsigned)reason_of(name);
-    }
-    return SUP_OK;
-}
-
-static int parse_account(const json_t *o, struct sup_ses_account *out)
-{
-    const char *status = "";
-    const json_t *quota = json_object_get(o, "SendQuota");
-
-    if (sup_json_bool(o, "SendingEnabled", &out->sending_enabled) != SUP_OK ||
-        sup_json_bool(o, "ProductionAccessEnabled", &out->production_access) != SUP_OK ||
-        bad(sup_json_text(o, "EnforcementStatus", &status)) ||
-        bad(sup_json_number(quota, "MaxSendRate", &out->max_send_rate)) ||
-        bad(sup_json_number(quota, "Max24HourSend", &out->max_24h_send)) ||
-        bad(sup_json_number(quota, "SentLast24Hours", &out->sent_last_24h)))
-        return SUP_ECORRUPT;
-    snprintf(out->enforcement_status, sizeof out->enforcement_status, "%s", status);
-    return parse_reasons(o, &out->suppressed_reasons);
-}
-
-int sup_ses_get_account(struct sup_aws *a, struct sup_ses_account *out, struct sup_stop *stop,
-                        struct sup_aws_error *aerr, struct sup_err *err)
-{
-    struct sup_ses_call c = {
-        .name = "GetAccount", .method = "GET", .path = "/v2/email/account", .stop = stop};
-    json_t *reply = NULL;
-
-    *out = (struct sup_ses_account){0};
-    int rc = sup_ses_call(a, &c, &reply, aerr, err);
-    if (rc == SUP_OK && (rc = parse_account(reply, out)) != SUP_OK)
-        sup_err_set(err, rc, "SES GetAccount: odd reply");
-    json_decref(reply);
     return rc;
 }

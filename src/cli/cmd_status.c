@@ -184,6 +184,25 @@ static void put_queues(struct sup_cli *cli, const json_t *v)
     put_error(cli, queue);
 }
 
+static void put_coverage(struct sup_cli *cli, const json_t *c)
+{
+    const char *state = sup_cli_text(c, "state", "none");
+
+    put_label(cli, "coverage");
+    if (strcmp(state, "none") == 0)
+        fputs("not checked yet", stdout);
+    else
+        printf("%s, checked %.0f s ago, %" JSON_INTEGER_FORMAT " gaps, %" JSON_INTEGER_FORMAT
+               " not known",
+               state, json_number_value(json_object_get(c, "age_seconds")), number(c, "gaps"),
+               number(c, "unknown"));
+    if (sup_cli_text(c, "error", NULL) != NULL) {
+        fputs("; last error: ", stdout);
+        sup_cli_put(cli, SUP_PLAIN, 0, sup_cli_text(c, "error", ""));
+    }
+    putchar('\n');
+}
+
 /* Only what a reader may wonder about: nothing of a node that is ready. */
 static void put_join(struct sup_cli *cli, const json_t *join)
 {
@@ -243,6 +262,7 @@ int sup_cmd_status(struct sup_cli *cli, int argc, char **argv)
             put_peers(cli, json_object_get(v, "peers"));
             put_mesh(cli, json_object_get(v, "mesh"));
             put_queues(cli, v);
+            put_coverage(cli, json_object_get(v, "coverage"));
             put_store(cli, v);
         }
     }

@@ -111,11 +111,15 @@ const struct sup_command sup_commands[] = {
      "Exit status:\n  0 fine, 1 tripped (show) or nothing to decide, 3 no agent, 2 wrong usage\n\n"
      "Example:\n  supsync fuse confirm\n",
      sup_cmd_fuse},
-    {"audit-coverage", "", "where a list entry suppresses, and where it does not",
-     "Reads the account's and each configuration set's effective suppression reasons: SES looks\n"
-     "at the list only for these.\n\n"
-     "Options:\n" COMMON "\n"
-     "Exit status:\n  0 covered, 1 gaps, 3 no agent or SES cannot be asked, 2 wrong usage\n\n"
+    {"audit-coverage", "[--cached]", "where a list entry suppresses, and where it does not",
+     "Asks SES what the account, each configuration set and each tenant say of suppression: an\n"
+     "entry of the account's list counts only for the reasons that are effective for a mail, and\n"
+     "only where SES looks at that list. Changes nothing.\n\n"
+     "Options:\n"
+     "  --cached            what the last audit found (at start, every ses.scan_interval, and\n"
+     "                      with each supsync reconcile), without asking SES\n" COMMON "\n"
+     "Exit status:\n  0 covered, 1 gaps, 3 not all is known, no agent, or SES cannot be asked,\n"
+     "  2 wrong usage\n\n"
      "Example:\n  supsync audit-coverage\n",
      sup_cmd_audit_coverage},
     {"status", "", "how the node, its peers and its queues are",

@@ -1,4 +1,5 @@
 /* One page, readable on paper and on a phone; nothing is loaded from elsewhere. */
+#include "cli/coverage.h"
 #include "cli/report.h"
 
 #include <string.h>
@@ -177,6 +178,7 @@ void sup_report_put_html(const json_t *r, const json_t *history)
     fputs("</table>\n<h2>API calls</h2>\n<table>\n", stdout);
     put_numbers(r, "api_calls");
     fputs("</table>\n", stdout);
+    sup_coverage_put_html(json_object_get(r, "coverage"));
     sup_html_plot(history);
     if (json_array_size(json_object_get(r, "differences")) > 0)
         put_differences(r);

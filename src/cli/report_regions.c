@@ -1,6 +1,8 @@
 /* All Regions of the mesh on one page. */
+#include "cli/coverage.h"
 #include "cli/report.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static json_int_t member(const json_t *o, const char *key)
@@ -23,12 +25,37 @@ static const char *last_scan(const json_t *region)
     return sup_cli_text(json_object_get(region, "last_run"), "finished", NULL);
 }
 
+static const json_t *coverage(const json_t *region)
+{
+    return json_object_get(json_object_get(region, "last_run"), "coverage");
+}
+
+/* "?" where none is known. */
+static const char *coverage_word(const json_t *region, char out[48])
+{
+    return sup_coverage_word(coverage(region), out)[0] ? out : "?";
+}
+
 /* --- text --- */
+
+static void put_text(void *arg, const char *label, const char *text)
+{
+    struct sup_cli *cli = arg;
+
+    /* Gaps and notes are among the problems, too, but those of a Region are few and cut. */
+    if (strcmp(label, "note") == 0)
+        return;
+    fputs("  ", stdout);
+    sup_cli_put(cli, SUP_DIM, 10, label);
+    sup_cli_put(cli, SUP_PLAIN, 0, text);
+    putchar('\n');
+}
 
 static void put_region(struct sup_cli *cli, const json_t *r)
 {
     bool unknown = is(r, "unknown");
     const char *scan = last_scan(r);
+    char word[48];
     size_t i;
     json_t *p;
 
@@ -48,7 +75,7 @@ static void put_region(struct sup_cli *cli, const json_t *r)
                member(json_object_get(r, "outbox"), "failing"));
     else
         printf(" %8s %8s", "?", "?");
-    printf(" %9" JSON_INTEGER_FORMAT "\n", count(r, "scanned"));
+    printf(" %9" JSON_INTEGER_FORMAT "  %s\n", count(r, "scanned"), coverage_word(r, word));
     if (unknown) {
         fputs("  ", stdout);
         sup_cli_put(cli, SUP_DIM, 0, sup_cli_text(r, "error", "no answer"));
@@ -61,6 +88,7 @@ static void put_region(struct sup_cli *cli, const json_t *r)
         sup_cli_put(cli, SUP_DIM, 0, json_string_value(p) ? json_string_value(p) : "");
         putchar('\n');
     }
+    sup_coverage_each(coverage(r), put_text, cli);
 }
 
 void sup_regions_put_text(struct sup_cli *cli, const json_t *mesh)
@@ -79,8 +107,8 @@ void sup_regions_put_text(struct sup_cli *cli, const json_t *mesh)
     puts(sup_cli_text(mesh, "oldest_scan", "a Region has none yet, or never told"));
     sup_cli_put(cli, SUP_DIM, 14, "pending");
     printf("%" JSON_INTEGER_FORMAT " entries\n\n", member(mesh, "pending"));
-    printf("%-18s %-18s %-13s %-24s %8s %8s %9s\n", "REGION", "NODE", "STATE", "LAST SCAN",
-           "PENDING", "FAILING", "LISTED");
+    printf("%-18s %-18s %-13s %-24s %8s %8s %9s  %s\n", "REGION", "NODE", "STATE", "LAST SCAN",
+           "PENDING", "FAILING", "LISTED", "COVERAGE");
     json_array_foreach(list, i, r)
     {
         put_region(cli, r);
@@ -102,13 +130,14 @@ void sup_regions_put_csv(const json_t *mesh)
     static const char *const texts[] = {"region", "node", "state", "mode", "heard"};
     static const char *const counts[] = {"scanned", "suppressed", "matched", "missing",
                                          "removed", "extra",      "failed"};
+    char word[48];
     size_t i;
     json_t *r;
 
     fputs("region,node,state,mode,heard,last_scan,pending,failing", stdout);
     for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
         printf(",%s", counts[c]);
-    fputs(",error\r\n", stdout);
+    fputs(",error,coverage\r\n", stdout);
     json_array_foreach(json_object_get(mesh, "regions"), i, r)
     {
         for (size_t c = 0; c < sizeof(texts) / sizeof(texts[0]); c++) {
@@ -122,6 +151,8 @@ void sup_regions_put_csv(const json_t *mesh)
             put_number(json_object_get(json_object_get(r, "last_run"), "counts"), counts[c]);
         putchar(',');
         sup_csv_put(sup_cli_text(r, "error", ""));
+        putchar(',');
+        sup_csv_put(coverage_word(r, word));
         fputs("\r\n", stdout);
     }
 }
@@ -150,6 +181,7 @@ static void region_row(const json_t *r)
     const json_t *outbox = json_object_get(r, "outbox");
     const json_t *found = json_object_get(json_object_get(r, "last_run"), "counts");
     const char *scan = last_scan(r);
+    char word[48];
 
     fputs("<tr><th scope=\"row\">", stdout);
     sup_html_put(sup_cli_text(r, "region", "?"));
@@ -165,6 +197,7 @@ static void region_row(const json_t *r)
     number_cell(outbox, "failing");
     for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
         number_cell(found, counts[c]);
+    cell(coverage_word(r, word));
     cell(sup_cli_text(r, "mode", "?"));
     fputs("</tr>\n", stdout);
 }
@@ -176,6 +209,16 @@ static void put_item(const json_t *r, const char *text)
     fputs(": ", stdout);
     sup_html_put(text);
     fputs("</li>\n", stdout);
+}
+
+static void put_coverage_item(void *arg, const char *label, const char *text)
+{
+    char line[640];
+
+    if (strcmp(label, "note") == 0)
+        return;
+    snprintf(line, sizeof(line), "%s: %s", label, text);
+    put_item(arg, line);
 }
 
 /* Of a Region that is unknown: why, and since when; of the others what they complain about. */
@@ -198,15 +241,16 @@ static void put_notes(const json_t *list)
         {
             put_item(r, json_string_value(p) ? json_string_value(p) : "");
         }
+        sup_coverage_each(coverage(r), put_coverage_item, (void *)(uintptr_t)r);
     }
     fputs("<li>An unknown Region's figures are those that it last told.</li>\n</ul>\n", stdout);
 }
 
 void sup_regions_put_html(const json_t *mesh, const json_t *history)
 {
-    static const char *const columns[] = {"Region",  "node",    "state",   "last scan",
-                                          "pending", "failing", "listed",  "missing",
-                                          "removed", "extra",   "reasons", "mode"};
+    static const char *const columns[] = {"Region",  "node",     "state",   "last scan", "pending",
+                                          "failing", "listed",   "missing", "removed",   "extra",
+                                          "reasons", "coverage", "mode"};
     bool converged = json_is_true(json_object_get(mesh, "converged"));
     const json_t *list = json_object_get(mesh, "regions");
     char number[32];

@@ -1,3 +1,4 @@
+#include "cli/coverage.h"
 #include "cli/report.h"
 
 #include <inttypes.h>
@@ -5,6 +6,7 @@
 
 /* Differences shown before "and so many more". */
 #define SHOWN 50
+#define LABEL 12
 
 static json_int_t number(const json_t *report, const char *group, const char *key)
 {
@@ -13,7 +15,7 @@ static json_int_t number(const json_t *report, const char *group, const char *ke
 
 static void put_label(struct sup_cli *cli, const char *label)
 {
-    sup_cli_put(cli, SUP_DIM, 12, label);
+    sup_cli_put(cli, SUP_DIM, LABEL, label);
 }
 
 static void put_numbers(const json_t *report, const char *group, bool all)
@@ -111,6 +113,7 @@ void sup_report_put_text(struct sup_cli *cli, const json_t *r)
     puts(sup_cli_text(r, "fuse", "?"));
     put_label(cli, "next run");
     puts(sup_cli_text(r, "next_run", "?"));
+    sup_coverage_put_text(cli, json_object_get(r, "coverage"), LABEL);
     for (size_t i = 0; i < n && i < SHOWN; i++)
         put_difference(cli, json_array_get(list, i));
     json_int_t found = json_integer_value(json_object_get(r, "differences_found"));
@@ -163,6 +166,7 @@ void sup_report_put_csv(const json_t *report)
         }
         fputs("\r\n", stdout);
     }
+    sup_coverage_put_csv(json_object_get(report, "coverage"));
     put_csv_numbers(report, "counts");
     put_csv_numbers(report, "api_calls");
 }

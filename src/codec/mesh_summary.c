@@ -85,6 +85,7 @@ static void get_report(struct sup_slice bytes, struct sup_summary *out)
     clean(out->report.mode);
     clean(out->report.fuse);
     clean(out->report.error);
+    sup_coverage_brief_texts(&out->report.coverage, clean);
 }
 
 void sup_mesh_summary_decode(enum sup_frame_type type, const ProtobufCMessage *pb,

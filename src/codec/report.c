@@ -2,6 +2,7 @@
 
 #include "base/array.h"
 #include "base/text.h"
+#include "codec/coverage_pb.h"
 #include "codec/pb_arena.h"
 #include "store.pb-c.h"
 
@@ -197,6 +198,7 @@ void sup_report_encode(const struct sup_report *r, struct sup_buf *out)
     msg.n_differences = r->n_differences;
     msg.calls_per_day = r->calls_per_day;
     msg.budget_used_up = r->budget_used_up;
+    msg.coverage = sup_coverage_to_pb(&r->coverage, &a);
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
 }
@@ -234,6 +236,7 @@ static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out
     out->n_differences = msg->n_differences;
     out->calls_per_day = msg->calls_per_day;
     out->budget_used_up = msg->budget_used_up;
+    sup_coverage_from_pb(msg->coverage, &out->coverage);
     return SUP_OK;
 }
 

@@ -1,6 +1,7 @@
 #ifndef SUP_CODEC_REPORT_H
 #define SUP_CODEC_REPORT_H
 
+#include "codec/coverage.h"
 #include "codec/difference.h"
 #include "codec/report_calls.h"
 
@@ -53,8 +54,9 @@ struct sup_report {
     uint64_t estimated_calls;
     uint64_t estimated_jobs; /* import jobs among them */
     uint64_t estimated_ms;
-    uint64_t n_found;       /* differences in all */
-    uint64_t n_differences; /* those of them that are stored, the first */
+    uint64_t n_found;                   /* differences in all */
+    uint64_t n_differences;             /* those of them that are stored, the first */
+    struct sup_coverage_brief coverage; /* the newest when the run ended */
 };
 void sup_report_encode(const struct sup_report *r, struct sup_buf *out);
 int sup_report_decode(struct sup_slice bytes, struct sup_report *out, struct sup_err *err);

@@ -310,6 +310,18 @@ static json_t *status_queue(const struct sup_status *st)
                      text(st->queue.last_error));
 }
 
+json_t *sup_json_coverage_status(const struct sup_status *st)
+{
+    bool ever = st->coverage.state != SUP_COVERAGE_NONE;
+
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o}", "state", sup_coverage_state_name(st->coverage.state),
+        "checked", ever ? wall_time(st->coverage.checked_ms) : json_null(), "age_seconds",
+        ever ? json_real((double)(sup_wall_ms() - st->coverage.checked_ms) / 1000.0) : json_null(),
+        "gaps", count(st->coverage.gaps), "unknown", count(st->coverage.unknown), "error",
+        text(st->coverage.error));
+}
+
 json_t *sup_json_status(const struct sup_status *st)
 {
     json_t *problems = json_array();

@@ -23,5 +23,6 @@ json_t *sup_json_shown(const struct sup_shown *shown);
 json_t *sup_json_row(const struct sup_row *row);
 json_t *sup_json_join(const struct sup_join_status *j); /* NULL phase: JSON's null */
 json_t *sup_json_status(const struct sup_status *st);
+json_t *sup_json_coverage_status(const struct sup_status *st);
 
 #endif

@@ -52,7 +52,45 @@ static const char *call_name(size_t i)
     return sup_report_call_name((enum sup_report_call)i);
 }
 
-json_t *sup_json_report_head(const struct sup_report *r)
+json_t *sup_json_reasons(unsigned reasons)
+{
+    json_t *list = json_array();
+
+    if (reasons & (unsigned)SUP_REASON_BOUNCE)
+        json_array_append_new(list, json_string("BOUNCE"));
+    if (reasons & (unsigned)SUP_REASON_COMPLAINT)
+        json_array_append_new(list, json_string("COMPLAINT"));
+    return list;
+}
+
+static json_t *texts(const struct sup_coverage_texts *t)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < t->n; i++)
+        json_array_append_new(list, json_string(t->text[i]));
+    return list;
+}
+
+/* The lists hold the first ones, the counts tell of all. */
+json_t *sup_json_coverage(const struct sup_coverage_brief *b)
+{
+    if (b->state == SUP_COVERAGE_NONE)
+        return json_null();
+    return json_pack(
+        "{s:s, s:o, s:{s:b, s:b, s:s, s:o}, s:{s:o, s:o, s:o, s:o, s:o}, s:{s:s, s:o}, s:o, s:o, "
+        "s:o}",
+        "state", sup_coverage_state_name(b->state), "checked", time_of(b->checked_ms), "account",
+        "sending_enabled", b->sending_enabled, "production_access", b->production_access,
+        "enforcement_status", b->enforcement_status, "suppressed_reasons",
+        sup_json_reasons(b->reasons), "counts", "configuration_sets", number(b->n_sets), "tenants",
+        b->tenants_known ? number(b->n_tenants) : json_null(), "gaps", number(b->gaps.total),
+        "unknown", number(b->unknown.total), "notes", number(b->notes.total), "managed", "state",
+        sup_coverage_managed_name(b->managed), "text", text_or_null(b->managed_text), "gaps",
+        texts(&b->gaps), "unknown", texts(&b->unknown), "notes", texts(&b->notes));
+}
+
+static json_t *head_of(const struct sup_report *r)
 {
     json_t *o = json_pack(
         "{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:b}, s:{s:o, s:o, s:f, s:o}, s:s, s:o, "
@@ -71,6 +109,14 @@ json_t *sup_json_report_head(const struct sup_report *r)
     /* Those that are listed may be fewer. */
     if (o)
         json_object_set_new(o, "differences_found", number(r->n_found));
+    return o;
+}
+
+json_t *sup_json_report_head(const struct sup_report *r)
+{
+    json_t *o = head_of(r);
+
+    json_object_set_new(o, "coverage", sup_json_coverage(&r->coverage));
     return o;
 }
 

@@ -18,6 +18,10 @@ int sup_json_plan_sum(const struct sup_httpd_req *req, const char *id, uint64_t 
                       struct sup_err *err);
 /* The report without its differences. */
 json_t *sup_json_report_head(const struct sup_report *r);
+/* What an audit of coverage found, in a report: null if none had yet. */
+json_t *sup_json_coverage(const struct sup_coverage_brief *b);
+/* Bits of enum sup_reason as a list of names. */
+json_t *sup_json_reasons(unsigned reasons);
 json_t *sup_json_fuse(const struct sup_fuse *f);
 
 #endif

@@ -26,8 +26,10 @@ void sup_route_status(struct sup_httpd_req *req)
         return;
     struct sup_status *st = status_of(req);
     json_t *body = st != NULL ? sup_json_status(st) : NULL;
-    if (st != NULL)
+    if (st != NULL) {
         json_object_set_new(body, "join", sup_json_join(&st->join));
+        json_object_set_new(body, "coverage", sup_json_coverage_status(st));
+    }
     if (st != NULL)
         sup_httpd_json(req, MHD_HTTP_OK, body);
     free(st);

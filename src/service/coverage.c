@@ -1,180 +1,136 @@
+/* What an audit found: made by one thread, then shared unchanged. */
 #include "service/coverage.h"
 
-#include "aws/ses_sets.h"
-#include "base/clock.h"
+#include "base/array.h"
 #include "base/text.h"
-#include "core/rate.h"
-#include "service/internal.h"
+#include "base/utf8.h"
+#include "service/coverage_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define ALL           (SUP_COVERS_BOUNCE | SUP_COVERS_COMPLAINT)
-#define THROTTLES_MAX 20
+/* SES allows 10,000 configuration sets an account; and who reads a thousand texts? */
+#define ITEMS_MAX 50000
+#define TEXTS_MAX 1000
 
-struct audit {
-    struct sup_service *s;
-    struct sup_rate rate;
-    unsigned account_reasons;
-    unsigned throttles;
-    void (*set)(void *arg, const struct sup_coverage_set *c);
-    void (*gap)(void *arg, const char *text);
-    void (*note)(void *arg, const char *text);
-    void *arg;
-};
-
-static void __attribute__((format(printf, 3, 4)))
-tell(void (*to)(void *arg, const char *text), void *arg, const char *fmt, ...)
+struct sup_coverage *sup_coverage_new(void)
 {
-    char text[320];
+    struct sup_coverage *c = calloc(1, sizeof(*c));
+
+    if (c)
+        atomic_init(&c->holders, 1);
+    return c;
+}
+
+struct sup_coverage *sup_coverage_hold(struct sup_coverage *c)
+{
+    if (c)
+        atomic_fetch_add(&c->holders, 1);
+    return c;
+}
+
+void sup_coverage_drop(struct sup_coverage *c)
+{
+    if (!c || atomic_fetch_sub(&c->holders, 1) > 1)
+        return;
+    free(c->sets.items);
+    free(c->tenants.items);
+    for (size_t i = 0; i < SUP_COUNT(c->texts); i++)
+        free(c->texts[i]);
+    free(c);
+}
+
+static struct sup_coverage_texts *kept(struct sup_coverage *c, int kind)
+{
+    return kind == SUP_COVERAGE_GAP_TEXTS       ? &c->brief.gaps
+           : kind == SUP_COVERAGE_UNKNOWN_TEXTS ? &c->brief.unknown
+                                                : &c->brief.notes;
+}
+
+/* Names and messages are SES's, or of somebody who answers in its place; a text may end within a
+ * character. */
+static void clean(char *text)
+{
+    bool sound = sup_utf8_valid(text, strlen(text));
+
+    for (; *text != '\0'; text++) {
+        unsigned char b = (unsigned char)*text;
+        if (b < ' ' || b == 0x7f || (b >= 0x80 && !sound))
+            *text = '?';
+    }
+}
+
+static void say(struct sup_coverage *c, int kind, char *text)
+{
+    struct sup_coverage_texts *k = kept(c, kind);
+    void *grown = c->texts[kind];
+    size_t at = c->n_texts[kind];
+
+    clean(text);
+    k->total++;
+    if (k->n < SUP_COVERAGE_KEPT_MAX)
+        sup_text_copy(k->text[k->n++], sizeof(k->text[0]), text);
+    if (at == TEXTS_MAX ||
+        sup_array_grow(&grown, &c->cap_texts[kind], at + 1, sizeof(*c->texts[0])) != SUP_OK)
+        return;
+    c->texts[kind] = grown;
+    sup_text_copy(c->texts[kind][at], sizeof(c->texts[kind][at]), text);
+    c->n_texts[kind]++;
+}
+
+void sup_coverage_say(struct sup_coverage *c, int kind, const char *fmt, ...)
+{
+    char text[SUP_COVERAGE_TEXT_MAX + 1];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    to(arg, text);
+    say(c, kind, text);
 }
 
-/* SUP_ECLOSED: the agent stops. */
-static int wait_for_rate(struct audit *a)
+void sup_coverage_say_gaps(struct sup_coverage *c, enum sup_level level, const char *name,
+                           const struct sup_effective *e)
 {
-    for (;;) {
-        int64_t wait = sup_rate_take(&a->rate, sup_mono_ms());
-        if (wait == 0)
-            return SUP_OK;
-        if (sup_reconciler_wait(a->s->reconciler, wait))
-            return SUP_ECLOSED;
-    }
+    char texts[SUP_COVERAGE_TEXTS][SUP_COVERAGE_TEXT_MAX + 1];
+    size_t n = sup_coverage_explain(level, name, sup_coverage_own_gaps(e, level), texts,
+                                    SUP_COVERAGE_TEXTS);
+
+    for (size_t i = 0; i < n; i++)
+        say(c, SUP_COVERAGE_GAP_TEXTS, texts[i]);
 }
 
-/* Whether a call that was throttled is to be made again. */
-static bool again(struct audit *a, int rc, const struct sup_aws_error *aerr)
+void sup_coverage_add_change(struct sup_coverage *c, const struct sup_coverage_change *change)
 {
-    if (rc == SUP_OK)
-        sup_rate_success(&a->rate, sup_mono_ms());
-    if (rc == SUP_OK || !aerr->throttled || ++a->throttles > THROTTLES_MAX)
-        return false;
-    sup_rate_throttled(&a->rate, sup_mono_ms());
-    return true;
+    if (c->n_changes == SUP_COVERAGE_CHANGES_MAX)
+        memmove(c->changes, c->changes + 1, --c->n_changes * sizeof(c->changes[0]));
+    c->changes[c->n_changes++] = *change;
 }
 
-static const char *missing(unsigned reasons)
+struct sup_coverage_item *sup_coverage_add(struct sup_coverage_items *list, const char *name)
 {
-    switch (ALL & ~reasons) {
-    case ALL:
-        return "BOUNCE and COMPLAINT";
-    case SUP_COVERS_BOUNCE:
-        return "BOUNCE";
-    default:
-        return "COMPLAINT";
-    }
+    void *grown = list->items;
+    struct sup_coverage_item *item;
+
+    if (list->n == ITEMS_MAX ||
+        sup_array_grow(&grown, &list->cap, list->n + 1, sizeof(*list->items)) != SUP_OK)
+        return NULL;
+    list->items = grown;
+    item = &list->items[list->n++];
+    memset(item, 0, sizeof(*item));
+    sup_text_copy(item->name, sizeof(item->name), name);
+    clean(item->name);
+    return item;
 }
 
-static int audit_account(struct audit *a, struct sup_coverage_account *out, struct sup_err *err)
+void sup_coverage_conclude(struct sup_coverage *c)
 {
-    struct sup_ses_account account;
-    struct sup_aws_error aerr;
-    int rc;
-
-    do {
-        rc = wait_for_rate(a);
-        if (rc != SUP_OK)
-            return rc;
-        memset(&aerr, 0, sizeof(aerr));
-        rc = sup_ses_get_account(a->s->aws, &account, sup_reconciler_stop_flag(a->s->reconciler),
-                                 &aerr, err);
-    } while (again(a, rc, &aerr));
-    if (rc != SUP_OK)
-        return rc;
-    *out = (struct sup_coverage_account){.sending_enabled = account.sending_enabled,
-                                         .production_access = account.production_access,
-                                         .reasons = account.suppressed_reasons & ALL};
-    sup_text_copy(out->enforcement_status, sizeof(out->enforcement_status),
-                  account.enforcement_status);
-    a->account_reasons = out->reasons;
-    if (out->reasons != ALL)
-        tell(a->gap, a->arg, "account: entries of reason %s do not suppress",
-             missing(out->reasons));
-    if (!out->production_access)
-        tell(a->gap, a->arg, "account: in the sandbox, SES refuses to write the list");
-    if (!out->sending_enabled)
-        tell(a->note, a->arg, "account: sending is paused; after 90 days SES removes all entries");
-    if (strcmp(out->enforcement_status, "HEALTHY") != 0)
-        tell(a->note, a->arg, "account: enforcement status %s", out->enforcement_status);
-    return SUP_OK;
-}
-
-static int audit_set(struct audit *a, const char *name, struct sup_err *err)
-{
-    struct sup_coverage_set c = {.name = name};
-    struct sup_aws_error aerr;
-    struct sup_ses_set set;
-    int rc;
-
-    do {
-        rc = wait_for_rate(a);
-        if (rc != SUP_OK)
-            return rc;
-        memset(&aerr, 0, sizeof(aerr));
-        rc = sup_ses_get_set(a->s->aws, name, &set, sup_reconciler_stop_flag(a->s->reconciler),
-                             &aerr, err);
-    } while (again(a, rc, &aerr));
-    if (rc == SUP_ENOTFOUND) /* deleted since it was listed */
-        return SUP_OK;
-    if (rc != SUP_OK)
-        return rc;
-    c.overrides = set.overrides;
-    c.reasons = set.overrides ? set.reasons & ALL : a->account_reasons;
-    c.scope = set.scope;
-    a->set(a->arg, &c);
-    if (set.overrides && c.reasons != ALL)
-        tell(a->gap, a->arg, "configuration set %s: entries of reason %s do not suppress", name,
-             missing(c.reasons));
-    if (strcmp(set.scope, "TENANT") == 0)
-        tell(a->gap, a->arg, "configuration set %s: looks at tenants' lists only", name);
-    return SUP_OK;
-}
-
-static int audit_sets(struct audit *a, struct sup_err *err)
-{
-    struct sup_ses_sets page = {0};
-    struct sup_aws_error aerr;
-    char token[8192] = "";
-    int rc;
-
-    do {
-        do {
-            rc = wait_for_rate(a);
-            if (rc != SUP_OK)
-                return rc;
-            memset(&aerr, 0, sizeof(aerr));
-            rc = sup_ses_sets_page(a->s->aws, token[0] ? token : NULL, &page,
-                                   sup_reconciler_stop_flag(a->s->reconciler), &aerr, err);
-        } while (again(a, rc, &aerr));
-        for (size_t i = 0; rc == SUP_OK && i < page.n; i++)
-            rc = audit_set(a, page.names[i], err);
-        if (rc == SUP_OK && page.next_token && strcmp(page.next_token, token) == 0)
-            rc = sup_err_set(err, SUP_ECORRUPT, "SES gave the same NextToken twice");
-        sup_text_copy(token, sizeof(token), page.next_token ? page.next_token : "");
-        sup_ses_sets_fini(&page);
-    } while (rc == SUP_OK && token[0] != '\0');
-    return rc;
-}
-
-int sup_service_coverage(struct sup_service *s, struct sup_coverage_account *account,
-                         void (*set)(void *arg, const struct sup_coverage_set *c),
-                         void (*gap)(void *arg, const char *text),
-                         void (*note)(void *arg, const char *text), void *arg, struct sup_err *err)
-{
-    struct audit a = {.s = s, .set = set, .gap = gap, .note = note, .arg = arg};
-    int rc;
-
-    sup_rate_init(&a.rate, 0, s->config->ses.max_rps, sup_mono_ms());
-    rc = audit_account(&a, account, err);
-    if (rc == SUP_OK)
-        rc = audit_sets(&a, err);
-    if (rc == SUP_ECLOSED)
-        sup_err_set(err, rc, "the agent is stopping");
-    return rc;
+    c->brief.n_sets = c->sets.n;
+    c->brief.n_tenants = c->tenants.n;
+    c->brief.tenants_known = c->tenants.known;
+    c->brief.state = c->brief.gaps.total > 0      ? SUP_COVERAGE_GAPS
+                     : c->brief.unknown.total > 0 ? SUP_COVERAGE_UNKNOWN
+                                                  : SUP_COVERAGE_COVERED;
 }

@@ -4,6 +4,7 @@
 #include "aws/client.h"
 #include "service/apply.h"
 #include "service/archive_watch.h"
+#include "service/coverage_keeper.h"
 #include "service/housekeeper.h"
 #include "service/importer.h"
 #include "service/ingest.h"
@@ -29,6 +30,7 @@ struct sup_service {
     struct sup_sketch_keeper *keeper; /* NULL without a mesh */
     struct sup_apply *apply;
     _Atomic(struct sup_ses_worker *) ses; /* the writer thread wakes it as soon as it is there */
+    struct sup_coverage_keeper *coverage;
     struct sup_reconciler *reconciler;
     struct sup_importer *importer; /* NULL without a bucket, and in mode observe */
     struct sup_replicator *replicator;

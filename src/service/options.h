@@ -62,6 +62,7 @@ struct sup_options {
         const char *import_bucket;
         const char *import_prefix;
         uint64_t import_threshold;
+        bool manage_account_attributes; /* switch on reasons that the account lacks */
     } ses;
 
     struct {

@@ -26,6 +26,9 @@
  * several peers share one. */
 #define REPAIR_LOOK_MS 2000
 #define REPAIR_RUN_MS  10000
+/* How long the end of a run waits for an audit of coverage. Where there are many configuration sets
+ * and tenants, the report tells of the one before. */
+#define COVERAGE_WAIT_MS 10000
 /* Part of an interval by which it is stretched or cut at random, so that agents do not scan in
  * step. */
 #define JITTER 0.1
@@ -149,20 +152,34 @@ static void count_calls(struct sup_reconciler *rc, const uint64_t before[SUP_N_C
         r->calls[i] += now[i] - before[i];
 }
 
+/* A run that somebody waits for tells of coverage as it is now; a dry one, and a plan that does not
+ * say so, change nothing. The other runs take what the keeper found last: it has its own times. */
+static uint64_t ask_coverage(struct sup_reconciler *rc, int kind, bool demanded)
+{
+    if (!rc->opts.ask_coverage || !demanded)
+        return 0;
+    return rc->opts.ask_coverage(rc->opts.arg,
+                                 kind == RUN_APPLY || (kind == RUN_PLAN && rc->plan_manages));
+}
+
 static void run(struct sup_reconciler *rc, int kind, uint64_t ticket)
 {
     struct sup_report *r = calloc(1, sizeof(*r));
     uint64_t before[SUP_N_CALLS];
     struct sup_err err = {0};
+    uint64_t audit;
     int code;
 
     if (!r)
         return;
     begin_report(rc, kind, r);
     sup_ses_calls_for_runs(rc->opts.calls, before);
+    audit = ask_coverage(rc, kind, ticket > rc->done[kind]);
     code = sup_reconcile_run(rc, kind == RUN_DRY, r, &err);
     if (code == SUP_OK)
         code = sup_reconcile_settle(rc, r, &err);
+    if (rc->opts.get_coverage)
+        rc->opts.get_coverage(rc->opts.arg, audit, COVERAGE_WAIT_MS, &r->coverage);
     if (!sup_stop_is_set(&rc->stop)) {
         count_calls(rc, before, r);
         finish_report(rc, r, code, &err);
@@ -316,16 +333,6 @@ void sup_reconciler_free(struct sup_reconciler *rc)
     free(rc);
 }
 
-bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms)
-{
-    return sup_stop_wait_ms(&rc->stop, ms) || sup_stop_is_set(&rc->stop);
-}
-
-struct sup_stop *sup_reconciler_stop_flag(struct sup_reconciler *rc)
-{
-    return &rc->stop;
-}
-
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out)
 {
     bool ok = true;
@@ -387,7 +394,7 @@ int sup_service_reconcile(struct sup_service *s, bool dry_run, char id[SUP_REPOR
     return code;
 }
 
-int sup_reconciler_apply_plan(struct sup_reconciler *rc, const char *plan,
+int sup_reconciler_apply_plan(struct sup_reconciler *rc, const struct sup_report *plan,
                               char id[SUP_REPORT_ID_MAX + 1], struct sup_err *err)
 {
     int code;
@@ -399,7 +406,8 @@ int sup_reconciler_apply_plan(struct sup_reconciler *rc, const char *plan,
     if (sup_stop_is_set(&rc->stop)) {
         code = sup_err_set(err, SUP_ECLOSED, "the agent is stopping");
     } else {
-        sup_text_copy(rc->plan, sizeof(rc->plan), plan);
+        sup_text_copy(rc->plan, sizeof(rc->plan), plan->id);
+        rc->plan_manages = plan->coverage.managed == SUP_MANAGED_PLANNED;
         code = run_and_wait(rc, RUN_PLAN, id, err);
     }
     pthread_mutex_unlock(&rc->mutex);

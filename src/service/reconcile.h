@@ -29,6 +29,12 @@ struct sup_reconciler_options {
     /* How many decisions repairs of the mesh brought so far: a run follows each repair that brought
      * some, since what they name was not watched while it was missing. NULL: none ever. */
     uint64_t (*repaired)(void *arg);
+    /* Asks for an audit of coverage, which with write may complete the account's attributes; the
+     * number is for get. NULL: there is none. */
+    uint64_t (*ask_coverage)(void *arg, bool write);
+    /* What it, or (0) the newest one, found; waits at most ms. Leaves *out alone if nothing is
+     * known. */
+    void (*get_coverage)(void *arg, uint64_t ticket, int64_t ms, struct sup_coverage_brief *out);
     void *arg;
 };
 
@@ -38,10 +44,6 @@ void sup_reconciler_close(struct sup_reconciler *rc); /* does not block; NULL is
 /* Ends a run within a second; the scan goes on after the next start. Waits. */
 void sup_reconciler_stop(struct sup_reconciler *rc);
 void sup_reconciler_free(struct sup_reconciler *rc);
-/* Sleeps, for those whose work ends with the reconciler's; true: it is stopping. */
-bool sup_reconciler_wait(struct sup_reconciler *rc, int64_t ms);
-/* Is set when the reconciler closes, for calls of those. */
-struct sup_stop *sup_reconciler_stop_flag(struct sup_reconciler *rc);
 /* Fills out->last_scan_ms, adds problems; false: differences remain that nobody works on. */
 bool sup_reconciler_status(struct sup_reconciler *rc, struct sup_status *out);
 

@@ -36,6 +36,7 @@ struct sup_reconciler {
     int64_t due_mono_ms;
     bool running;
     char plan[SUP_REPORT_ID_MAX + 1]; /* what a RUN_PLAN applies */
+    bool plan_manages;                /* it also completes the account's attributes */
     struct sup_report last;           /* the last finished one that was no dry run; id "" = none */
     struct sup_fuse fuse;
 };
@@ -59,7 +60,7 @@ struct sup_walk_address {
 /* --- reconcile.c --- */
 
 /* Runs with the plan of that dry run and waits, as sup_service_reconcile. */
-int sup_reconciler_apply_plan(struct sup_reconciler *rc, const char *plan,
+int sup_reconciler_apply_plan(struct sup_reconciler *rc, const struct sup_report *plan,
                               char id[SUP_REPORT_ID_MAX + 1], struct sup_err *err);
 
 /* --- reconcile_scan.c --- */

@@ -217,5 +217,5 @@ int sup_service_reconcile_plan(struct sup_service *s, const char *plan,
     if (s->config->ses.mode == SUP_MODE_OBSERVE)
         return sup_err_set(err, SUP_EINPUT, "ses.mode is observe: nothing is written");
     rc = sup_service_plan(s, plan, &r, NULL, NULL, err);
-    return rc == SUP_OK ? sup_reconciler_apply_plan(s->reconciler, r.id, id, err) : rc;
+    return rc == SUP_OK ? sup_reconciler_apply_plan(s->reconciler, &r, id, err) : rc;
 }

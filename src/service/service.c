@@ -122,6 +122,26 @@ static uint64_t repaired(void *arg)
     return s->replicator ? sup_replicator_repaired(s->replicator) : 0;
 }
 
+static uint64_t ask_coverage(void *arg, bool write)
+{
+    const struct sup_service *s = arg;
+
+    return sup_coverage_keeper_ask(s->coverage, SUP_AUDIT_FOR_RUN | (write ? SUP_AUDIT_WRITES : 0));
+}
+
+/* Of the audit that was asked for, if it is over within ms; else the newest. */
+static void get_coverage(void *arg, uint64_t ticket, int64_t ms, struct sup_coverage_brief *out)
+{
+    const struct sup_service *s = arg;
+    struct sup_coverage *c;
+
+    (void)sup_coverage_keeper_wait(s->coverage, ticket, ms, NULL);
+    c = sup_coverage_keeper_get(s->coverage);
+    if (c)
+        *out = c->brief;
+    sup_coverage_drop(c);
+}
+
 static int start_workers(struct sup_service *s, struct sup_err *err)
 {
     struct sup_ses_worker_options ses = {.config = s->config,
@@ -150,7 +170,14 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
                                                 .level = is_level,
                                                 .joining = is_joining,
                                                 .repaired = repaired,
+                                                .ask_coverage = ask_coverage,
+                                                .get_coverage = get_coverage,
                                                 .arg = s};
+    struct sup_coverage_options coverage = {.config = s->config,
+                                            .aws = s->aws,
+                                            .calls = s->calls,
+                                            .apply = s->apply,
+                                            .store = s->store};
     struct sup_ses_worker *worker = NULL;
     int rc = sup_ses_worker_start(&ses, &worker, err);
 
@@ -170,6 +197,8 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     if (rc == SUP_OK && s->config->ses.import_bucket[0] != '\0' &&
         s->config->ses.mode == SUP_MODE_ENFORCE)
         rc = sup_importer_start(&importer, &s->importer, err);
+    if (rc == SUP_OK)
+        rc = sup_coverage_keeper_start(&coverage, &s->coverage, err);
     if (rc == SUP_OK)
         rc = sup_reconciler_start(&reconciler, &s->reconciler, err);
     return rc;
@@ -233,6 +262,7 @@ static void *watchdog_main(void *arg)
 
 void sup_service_close(struct sup_service *s)
 {
+    sup_coverage_keeper_close(s->coverage);
     sup_reconciler_close(s->reconciler);
     sup_importer_close(s->importer);
     sup_ses_worker_close(s->ses);
@@ -262,6 +292,7 @@ void sup_service_stop(struct sup_service *s)
     sup_ses_worker_drain(s->ses, GRACE_MS);
     sup_stop_set(&s->abort);
     sup_reconciler_stop(s->reconciler);
+    sup_coverage_keeper_stop(s->coverage);
     sup_importer_stop(s->importer);
     sup_ses_worker_stop(s->ses);
     sup_replicator_stop(s->replicator);
@@ -283,6 +314,7 @@ void sup_service_free(struct sup_service *s)
     sup_archive_watch_free(s->archives);
     sup_sources_free(s->sources);
     sup_reconciler_free(s->reconciler);
+    sup_coverage_keeper_free(s->coverage);
     sup_importer_free(s->importer);
     sup_replicator_free(s->replicator);
     sup_housekeeper_free(s->housekeeper);

@@ -2,6 +2,7 @@
 #define SUP_SERVICE_SERVICE_H
 
 #include "base/err.h"
+#include "codec/coverage.h"
 #include "codec/report_calls.h"
 #include "model/address.h"
 #include "model/decision.h"
@@ -255,6 +256,12 @@ struct sup_status {
         int64_t last_receive_ms;
         char last_error[160];
     } queue;
+    struct {
+        enum sup_coverage_state state;
+        int64_t checked_ms; /* meaningless in state none */
+        uint64_t gaps, unknown;
+        char error[160]; /* of the last audit; "" = it went well */
+    } coverage;
     struct sup_join_status join; /* checks are "unknown" until it is "alone" or "ready" */
     uint64_t records;            /* estimate */
     uint64_t quarantined;

@@ -100,6 +100,8 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     out->last_scan_ms = SUP_NO_TIME;
     if (s->reconciler)
         level = sup_reconciler_status(s->reconciler, out) && level;
+    if (s->coverage)
+        sup_coverage_keeper_status(s->coverage, out);
     out->healthy = out->n_problems == 0;
     out->ready = err.code == SUP_OK && answers;
     out->converged = level && out->outbox.pending == 0 && s->config->ses.mode == SUP_MODE_ENFORCE;

@@ -384,18 +384,20 @@ int sup_service_fuse_decide(struct sup_service *s, bool confirm, const char *act
     return sup_err_set(err, SUP_ENOTFOUND, "no fuse has tripped");
 }
 
-int sup_service_coverage(struct sup_service *s, struct sup_coverage_account *account,
-                         void (*set)(void *arg, const struct sup_coverage_set *c),
-                         void (*gap)(void *arg, const char *text),
-                         void (*note)(void *arg, const char *text), void *arg, struct sup_err *err)
+int sup_service_coverage(struct sup_service *s, bool fresh, struct sup_coverage **out,
+                         struct sup_err *err)
 {
     (void)s;
-    (void)account;
-    (void)set;
-    (void)gap;
-    (void)note;
-    (void)arg;
-    return sup_err_set(err, SUP_ECLOSED, "the fake has none");
+    *out = NULL;
+    if (!fresh)
+        return sup_err_set(err, SUP_ENOTFOUND, "the fake has none");
+    *out = calloc(1, sizeof(**out));
+    atomic_init(&(*out)->holders, 1);
+    (*out)->brief = (struct sup_coverage_brief){.state = SUP_COVERAGE_GAPS,
+                                                .reasons = SUP_REASON_BOUNCE,
+                                                .gaps = {.total = 1, .n = 1, .text = {"a gap"}}};
+    (*out)->partial = true;
+    return SUP_OK;
 }
 
 int sup_service_decommission(struct sup_service *s, const struct sup_member_ruling *m,

@@ -79,7 +79,7 @@ static const struct {
                       "store"},
     {HEAD "ses:\n  mod: enforce\n", "4: ses.mod: unknown key: use one of mode, max_rps, "
                                     "max_calls_per_day, scan_interval, absence_interval, "
-                                    "on_external_removal, fuse, import"},
+                                    "on_external_removal, fuse, import, manage_account_attributes"},
     {HEAD "ses:\n  fuse:\n    percents: 5\n",
      "5: ses.fuse.percents: unknown key: use one of percent, count"},
     {HEAD "ses.mode: enforce\n", "3: ses.mode: unknown key*"},

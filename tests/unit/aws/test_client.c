@@ -1,5 +1,6 @@
 /* The client and its operations against a scripted server: retry, throttles, skew, lies. */
 #include "aws_fixture.h"
+#include "aws_script.h"
 #include "http_peer.h"
 
 #include "aws/client.h"
@@ -18,117 +19,6 @@
 
 #include <cmocka.h>
 
-#define SCRIPT_MAX 16
-#define NOW_MS     1735787045000 /* 2025-01-02T03:04:05Z */
-
-struct step {
-    int status;
-    const char *headers;
-    const char *body;
-    enum peer_fault fault;
-};
-
-struct world {
-    struct http_peer *peer;
-    struct sup_aws_env env;
-    struct sup_aws *aws;
-    struct step steps[SCRIPT_MAX]; /* the last one repeats */
-    int n, at;
-    char target[SCRIPT_MAX][512]; /* "METHOD target" */
-    char headers[SCRIPT_MAX][2048];
-    char body[SCRIPT_MAX][2048];
-    struct sup_aws_error e;
-    struct sup_err err;
-    char queue[128];
-};
-
-static void handle(void *arg, const struct peer_request *req, struct peer_reply *reply)
-{
-    struct world *w = arg;
-    int i = w->at < SCRIPT_MAX ? w->at : SCRIPT_MAX - 1;
-    const struct step *s = &w->steps[w->at < w->n ? w->at : w->n - 1];
-    w->at++;
-    snprintf(w->target[i], sizeof w->target[i], "%s %s", req->method, req->target);
-    snprintf(w->headers[i], sizeof w->headers[i], "%s", req->headers);
-    snprintf(w->body[i], sizeof w->body[i], "%s", req->body);
-    reply->status = s->status;
-    reply->headers = s->headers;
-    reply->fault = s->fault;
-    if (s->body != NULL)
-        peer_body(reply, s->body);
-}
-
-static const char *env_lookup(void *arg, const char *name)
-{
-    (void)arg;
-    if (strcmp(name, "AWS_ACCESS_KEY_ID") == 0)
-        return "AKIDEXAMPLE";
-    if (strcmp(name, "AWS_SECRET_ACCESS_KEY") == 0)
-        return "secret";
-    if (strcmp(name, "AWS_SESSION_TOKEN") == 0)
-        return "token";
-    return NULL;
-}
-
-static int64_t fixed_now(void *arg)
-{
-    (void)arg;
-    return NOW_MS;
-}
-
-static void open_client(struct world *w, unsigned attempts, int64_t timeout_ms)
-{
-    struct sup_aws_options o = {.region = "eu-west-1",
-                                .endpoint_url = peer_url(w->peer),
-                                .max_attempts = attempts,
-                                .timeout_ms = timeout_ms,
-                                .env = &w->env};
-    sup_aws_free(w->aws);
-    if (sup_aws_new(&w->aws, &o, &w->err) != SUP_OK)
-        fail_msg("%s", w->err.msg);
-}
-
-static int setup(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    w->peer = peer_start(handle, w);
-    w->env = (struct sup_aws_env){.getenv = env_lookup, .wall_ms = fixed_now};
-    snprintf(w->queue, sizeof w->queue, "%s/000000000000/q", peer_url(w->peer));
-    open_client(w, 3, 5000);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    sup_aws_free(w->aws);
-    peer_stop(w->peer);
-    free(w);
-    return 0;
-}
-
-static void script(struct world *w, const struct step *steps, int n)
-{
-    peer_lock(w->peer);
-    memcpy(w->steps, steps, (size_t)n * sizeof *steps);
-    w->n = n;
-    w->at = 0;
-    peer_unlock(w->peer);
-}
-
-#define SCRIPT(w, ...)                                                                             \
-    script((w), (const struct step[]){__VA_ARGS__},                                                \
-           (int)(sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step)))
-
-static int calls(struct world *w)
-{
-    peer_lock(w->peer);
-    int n = w->at;
-    peer_unlock(w->peer);
-    return n;
-}
-
 static const char account_body[] =
     "{\"SendingEnabled\":true,\"ProductionAccessEnabled\":false,\"EnforcementStatus\":"
     "\"PROBATION\","
@@ -136,7 +26,7 @@ static const char account_body[] =
     "\"SuppressionAttributes\":{\"SuppressedReasons\":[\"BOUNCE\",\"COMPLAINT\"]}}";
 
 /* GetAccount is the plainest operation: what it meets holds for all. */
-static int get_account(struct world *w)
+static int get_account(struct aws_script *w)
 {
     struct sup_ses_account a;
     return sup_ses_get_account(w->aws, &a, NULL, &w->e, &w->err);
@@ -146,22 +36,22 @@ static int get_account(struct world *w)
 
 static void test_passing_trouble_is_repeated(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     /* The reset comes on a fresh connection: libcurl itself repeats on one that had gone stale. */
     SCRIPT(w, {.fault = PEER_RESET}, {.status = 503}, {.body = account_body});
     assert_int_equal(get_account(w), SUP_OK);
-    assert_int_equal(calls(w), 3);
+    assert_int_equal(aws_script_calls(w), 3);
     assert_int_equal(w->e.attempts, 3);
 }
 
 static void test_attempts_have_an_end(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w, {.status = 500,
                .headers = "x-amzn-errortype: InternalFailure:http://x/\r\n",
                .body = "{\"message\":\"sorry\"}"});
     assert_int_equal(get_account(w), SUP_EAGAIN);
-    assert_int_equal(calls(w), 3);
+    assert_int_equal(aws_script_calls(w), 3);
     assert_string_equal(w->e.code, "InternalFailure");
     assert_string_equal(w->e.message, "sorry");
     assert_true(w->e.retryable);
@@ -171,12 +61,12 @@ static void test_attempts_have_an_end(void **state)
 
 static void test_the_callers_rate_control_sees_each_throttle(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w, {.status = 429,
                .headers = "x-amzn-errortype: TooManyRequestsException\r\n",
                .body = "{\"message\":\"slow\"}"});
     assert_int_equal(get_account(w), SUP_EAGAIN);
-    assert_int_equal(calls(w), 1);
+    assert_int_equal(aws_script_calls(w), 1);
     assert_true(w->e.throttled && w->e.retryable);
     /* SQS has no such control above it: the client repeats. */
     struct sup_sqs_batch b;
@@ -186,13 +76,13 @@ static void test_the_callers_rate_control_sees_each_throttle(void **state)
            {.body = "{}"});
     assert_int_equal(sup_sqs_receive(w->aws, &req, &b, &w->e, &w->err), SUP_OK);
     sup_sqs_batch_fini(&b);
-    assert_int_equal(calls(w), 2);
+    assert_int_equal(aws_script_calls(w), 2);
     assert_true(w->e.throttled);
 }
 
 static void test_mistakes_are_not_repeated(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     static const struct {
         int status;
         const char *headers, *body;
@@ -218,15 +108,15 @@ static void test_mistakes_are_not_repeated(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         SCRIPT(w, {.status = cases[i].status, .headers = cases[i].headers, .body = cases[i].body});
         int rc = get_account(w);
-        if (rc != cases[i].rc || strcmp(w->e.code, cases[i].code) != 0 || calls(w) != 1)
-            fail_msg("case %zu: %d %s after %d calls", i, rc, w->e.code, calls(w));
+        if (rc != cases[i].rc || strcmp(w->e.code, cases[i].code) != 0 || aws_script_calls(w) != 1)
+            fail_msg("case %zu: %d %s after %d calls", i, rc, w->e.code, aws_script_calls(w));
     }
 }
 
 static void test_attempt_deadline(void **state)
 {
-    struct world *w = *state;
-    open_client(w, 1, 300);
+    struct aws_script *w = *state;
+    aws_script_open(w, 1, 300);
     SCRIPT(w, {.fault = PEER_HANG});
     int64_t t0 = sup_mono_ms();
     assert_int_equal(get_account(w), SUP_ETIMEDOUT);
@@ -236,8 +126,8 @@ static void test_attempt_deadline(void **state)
 static void *set_stop(void *arg)
 {
     void **args = arg;
-    struct world *w = args[0];
-    while (calls(w) == 0)
+    struct aws_script *w = args[0];
+    while (aws_script_calls(w) == 0)
         sched_yield();
     sup_stop_set(args[1]);
     return NULL;
@@ -245,9 +135,9 @@ static void *set_stop(void *arg)
 
 static void test_stop_ends_the_long_poll_and_the_back_off(void **state)
 {
-    struct world *w = *state;
-    struct step steps[] = {{.fault = PEER_HANG},
-                           {.status = 503, .headers = "x-amz-retry-after: 20000\r\n"}};
+    struct aws_script *w = *state;
+    struct aws_step steps[] = {{.fault = PEER_HANG},
+                               {.status = 503, .headers = "x-amz-retry-after: 20000\r\n"}};
     for (int i = 0; i < 2; i++) {
         struct sup_stop stop;
         struct sup_sqs_batch b;
@@ -259,7 +149,7 @@ static void test_stop_ends_the_long_poll_and_the_back_off(void **state)
                                       .wait_s = 20,
                                       .visibility_timeout_s = -1,
                                       .stop = &stop};
-        script(w, &steps[i], 1);
+        aws_script_set(w, &steps[i], 1);
         assert_int_equal(pthread_create(&t, NULL, set_stop, args), 0);
         int64_t t0 = sup_mono_ms();
         assert_int_equal(sup_sqs_receive(w->aws, &req, &b, &w->e, &w->err), SUP_ECLOSED);
@@ -273,14 +163,14 @@ static void test_stop_ends_the_long_poll_and_the_back_off(void **state)
 
 static void test_clock_skew_is_corrected_for_signing(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w,
            {.status = 403,
             .headers = "x-amzn-errortype: SignatureDoesNotMatch\r\n"
                        "date: Thu, 02 Jan 2025 04:04:05 GMT\r\n"},
            {.body = account_body});
     assert_int_equal(get_account(w), SUP_OK);
-    assert_int_equal(calls(w), 2);
+    assert_int_equal(aws_script_calls(w), 2);
     assert_int_equal(sup_aws_clock_skew_ms(w->aws), 3600000);
     assert_non_null(strstr(w->headers[0], "x-amz-date: 20250102T030405Z"));
     assert_non_null(strstr(w->headers[1], "x-amz-date: 20250102T040405Z"));
@@ -289,20 +179,20 @@ static void test_clock_skew_is_corrected_for_signing(void **state)
                .headers = "x-amzn-errortype: SignatureDoesNotMatch\r\n"
                           "date: Thu, 02 Jan 2025 04:04:06 GMT\r\n"});
     assert_int_equal(get_account(w), SUP_EAUTH);
-    assert_int_equal(calls(w), 1);
+    assert_int_equal(aws_script_calls(w), 1);
 }
 
 static void test_expired_token_is_renewed_once(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w, {.status = 403, .headers = "x-amzn-errortype: ExpiredTokenException\r\n"});
     assert_int_equal(get_account(w), SUP_EAUTH);
-    assert_int_equal(calls(w), 2);
+    assert_int_equal(aws_script_calls(w), 2);
 }
 
 static void test_signed_headers(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w, {.body = account_body});
     assert_int_equal(get_account(w), SUP_OK);
     assert_string_equal(w->target[0], "GET /v2/email/account");
@@ -315,7 +205,7 @@ static void test_signed_headers(void **state)
 
 static void test_connections_are_reused(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w, {.body = account_body});
     for (int i = 0; i < 100; i++)
         assert_int_equal(get_account(w), SUP_OK);
@@ -326,7 +216,7 @@ static void test_connections_are_reused(void **state)
 
 static void test_account(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     struct sup_ses_account a;
     SCRIPT(w, {.body = account_body});
     assert_int_equal(sup_ses_get_account(w->aws, &a, NULL, &w->e, &w->err), SUP_OK);
@@ -339,7 +229,7 @@ static void test_account(void **state)
 
 static void test_put_and_delete(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     SCRIPT(w, {.status = 200});
     assert_int_equal(sup_ses_put(w->aws, "Foo+x@example.com", SUP_REASON_COMPLAINT, &w->e, &w->err),
                      SUP_OK);
@@ -349,7 +239,7 @@ static void test_put_and_delete(void **state)
     assert_int_equal(sup_ses_delete(w->aws, "o'b/r%n+@example.com", &w->e, &w->err), SUP_OK);
     assert_string_equal(w->target[1],
                         "DELETE /v2/email/suppression/addresses/o%27b%2Fr%25n%2B%40example.com");
-    int before = calls(w);
+    int before = aws_script_calls(w);
     char longer[400];
     memset(longer, 'a', sizeof longer);
     memcpy(longer + 380, "@b.c", 5);
@@ -358,12 +248,12 @@ static void test_put_and_delete(void **state)
     assert_int_equal(sup_ses_put(w->aws, "\xff@b", SUP_REASON_BOUNCE, &w->e, &w->err), SUP_EINPUT);
     assert_int_equal(sup_ses_delete(w->aws, "", &w->e, &w->err), SUP_EINPUT);
     assert_int_equal(sup_ses_delete(w->aws, "..", &w->e, &w->err), SUP_EINPUT);
-    assert_int_equal(calls(w), before);
+    assert_int_equal(aws_script_calls(w), before);
 }
 
 static void test_get(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     struct sup_ses_list l;
     SCRIPT(w,
            {.body = "{\"SuppressedDestination\":{\"EmailAddress\":\"A@b.c\",\"Reason\":\"BOUNCE\","
@@ -383,7 +273,7 @@ static void test_get(void **state)
 
 static void test_list(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     struct sup_ses_list l;
     struct sup_ses_list_query q = {.reasons = SUP_REASON_BOUNCE | SUP_REASON_COMPLAINT,
                                    .start_ms = 1735689600123,
@@ -459,7 +349,7 @@ static void test_requests_agree_with_the_service_model(void **state)
 
 static void test_receive(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     struct sup_sqs_batch b;
     struct sup_sqs_receive req = {
         .queue_url = w->queue, .max_messages = 10, .wait_s = 1, .visibility_timeout_s = 60};
@@ -498,7 +388,7 @@ static void test_receive(void **state)
 
 static void test_batches(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     struct sup_sqs_entry e[4] = {{.receipt_handle = "a"},
                                  {.receipt_handle = "b"},
                                  {.receipt_handle = "c"},
@@ -527,7 +417,7 @@ static void test_batches(void **state)
 
 static void test_queue_attributes(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     struct sup_sqs_attributes a;
     char *url = NULL;
     SCRIPT(w,
@@ -551,7 +441,7 @@ static void test_queue_attributes(void **state)
 /* ---- lies ---- */
 
 /* Every operation once; each must come back with a known code and clean objects. */
-static void all_operations(struct world *w, int *ok)
+static void all_operations(struct aws_script *w, int *ok)
 {
     struct sup_sqs_batch b;
     struct sup_ses_list l;
@@ -578,7 +468,7 @@ static void all_operations(struct world *w, int *ok)
 
 static void test_lying_replies(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     static const char *const bodies[] = {
         "",
         "{",
@@ -604,7 +494,7 @@ static void test_lying_replies(void **state)
         "{\"Attributes\":{\"VisibilityTimeout\":\"-5\"}}",
         "{\"Successful\":[{\"Id\":0}]}",
         "\xff\xfe{}"};
-    open_client(w, 1, 5000);
+    aws_script_open(w, 1, 5000);
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         int ok = 0;
         SCRIPT(w, {.body = bodies[i]});
@@ -616,7 +506,7 @@ static void test_lying_replies(void **state)
 
 static void test_random_replies(void **state)
 {
-    struct world *w = *state;
+    struct aws_script *w = *state;
     static const char seeds[][200] = {
         "{\"Messages\":[{\"MessageId\":\"i\",\"ReceiptHandle\":\"h\",\"Body\":\"b\","
         "\"Attributes\":{\"SentTimestamp\":\"1\"}}]}",
@@ -628,7 +518,7 @@ static void test_random_replies(void **state)
     char text[200];
     printf("seed %llu\n", (unsigned long long)seed);
     sup_rng_seed(&rng, seed);
-    open_client(w, 1, 5000);
+    aws_script_open(w, 1, 5000);
     for (int i = 0; i < 150; i++) {
         int ok = 0;
         memcpy(text, seeds[sup_rng_below(&rng, 3)], sizeof text);
@@ -643,8 +533,8 @@ static void test_random_replies(void **state)
 
 static void test_truncated_and_endless_replies(void **state)
 {
-    struct world *w = *state;
-    open_client(w, 1, 5000);
+    struct aws_script *w = *state;
+    aws_script_open(w, 1, 5000);
     SCRIPT(w, {.body = account_body, .fault = PEER_TRUNCATE});
     assert_int_equal(get_account(w), SUP_EIO);
     char *big = malloc((17u << 20) + 1);
@@ -721,7 +611,7 @@ static void test_xml_text(void **state)
 
 int main(void)
 {
-#define WITH_PEER(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define WITH_PEER(t) cmocka_unit_test_setup_teardown(t, aws_script_setup, aws_script_teardown)
     const struct CMUnitTest tests[] = {
         WITH_PEER(test_passing_trouble_is_repeated),
         WITH_PEER(test_attempts_have_an_end),
