@@ -266,6 +266,13 @@ bool sup_join_pulls(enum sup_join_phase phase)
     return phase != SUP_JOIN_NEW && phase != SUP_JOIN_COPY;
 }
 
+bool sup_join_pulls_from(enum sup_join_phase phase, enum sup_standing standing, bool has_data)
+{
+    const struct sup_join_peer p = {.standing = standing, .has_data = has_data};
+
+    return sup_join_pulls(phase) || (phase == SUP_JOIN_NEW && knows_nothing(&p));
+}
+
 bool sup_join_answers(enum sup_join_phase phase)
 {
     return phase == SUP_JOIN_ALONE || phase == SUP_JOIN_READY;

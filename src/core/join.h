@@ -88,6 +88,9 @@ void sup_join_compared(struct sup_join *j, int64_t now_ms, size_t peer, int code
 enum sup_standing sup_join_standing(enum sup_join_phase phase);
 /* Does the node pull from the others' logs? Not while it is about to get all of it otherwise. */
 bool sup_join_pulls(enum sup_join_phase phase);
+/* From that one? One that knows as little has nothing but what it, or another such, decided just
+ * now: that need not wait until it is clear who else is there. */
+bool sup_join_pulls_from(enum sup_join_phase phase, enum sup_standing standing, bool has_data);
 /* May it say that an address is not suppressed? */
 bool sup_join_answers(enum sup_join_phase phase);
 

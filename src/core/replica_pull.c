@@ -64,7 +64,7 @@ static void dialed(const struct sup_replica_ctx *c)
     u->crowded = false;
     sup_replica_hear(c, &c->peer->has, c->e->vv);
     watch(c->peer, c->self, c->now);
-    u->held = c->self->holds;
+    u->held = c->self->holds && !c->e->pull;
     if (!u->held)
         pull(c);
 }
@@ -82,12 +82,13 @@ static bool continues(struct sup_replica_pull *u, const struct sup_mutation *m)
     return true;
 }
 
-/* The copy is whole: what comes behind it is in the log. */
+/* The copy is whole: what comes behind it is in the log. Or it is known by now that this peer has
+ * no more to copy than we do. */
 static void let_go(const struct sup_replica_ctx *c)
 {
     struct sup_replica_pull *u = &c->peer->pull;
 
-    if (!u->held || c->self->holds)
+    if (!u->held || (c->self->holds && !c->e->pull))
         return;
     u->held = false;
     sup_vv_copy(&u->expect, &c->self->vv);
@@ -162,7 +163,8 @@ static bool look_at_trimmed(const struct sup_replica_ctx *c, size_t peer)
 {
     struct sup_replica_pull *u = &c->r->peers[peer].pull;
 
-    if (!u->up || u->held || u->repairing || sup_vv_covers(&c->self->vv, &u->trimmed))
+    if (!u->up || u->held || c->self->holds || u->repairing ||
+        sup_vv_covers(&c->self->vv, &u->trimmed))
         return false;
     if (any_repairs(c->r, c->now)) {
         u->watched_ms = c->now; /* this one need not send anything meanwhile */
@@ -340,7 +342,9 @@ void sup_replica_pull_tick(const struct sup_replica_ctx *c, size_t peer)
     bool moved;
     bool lacking;
 
-    if (!u->up || u->held || look_at_trimmed(c, peer))
+    if (c->self->holds)
+        watch(p, c->self, c->now);
+    if (!u->up || u->held || c->self->holds || look_at_trimmed(c, peer))
         return;
     limit = u->watched_seq == 0 && !u->repairing ? SUP_REPLICA_REACH_MS : SUP_REPLICA_STALL_MS;
     moved = u->watched != 0 && sup_vv_get(&c->self->vv, u->watched) > u->watched_seq;

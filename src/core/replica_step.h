@@ -15,7 +15,7 @@ struct sup_replica_self {
     struct sup_vv floor; /* up to where the log was trimmed */
     uint64_t log_bytes;  /* of the log behind it */
     bool certain;        /* nobody can have more of our incarnation than we do */
-    bool holds;          /* joining (core/join.h): nothing is to be pulled yet */
+    bool holds;          /* joining (core/join.h): the rest is about to come otherwise */
 };
 
 enum sup_replica_event_type {
@@ -56,6 +56,7 @@ struct sup_replica_event {
     uint64_t cost; /* bytes that count against the credit */
     uint64_t generation;
     int64_t lived_ms;
+    bool pull; /* of DIALED and PEER_VV: from this one, though self holds */
     int code;
 };
 

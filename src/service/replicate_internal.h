@@ -81,6 +81,7 @@ void sup_replicator_answer_summary(struct sup_replicator *r, struct sup_session 
 void sup_peer_join(struct sup_peer *p, const struct sup_session_stats *stats);
 void sup_replicator_join_tick(struct sup_replicator *r);
 bool sup_replicator_pulls(struct sup_replicator *r); /* any thread, as all below */
+bool sup_replicator_pulls_from(struct sup_replicator *r, enum sup_standing standing, bool has_data);
 enum sup_standing sup_replicator_standing(void *replicator);
 bool sup_replicator_gives(const struct sup_replicator *r); /* has a set to give to who joins */
 

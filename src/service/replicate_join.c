@@ -9,6 +9,11 @@ bool sup_replicator_pulls(struct sup_replicator *r)
     return !r->joiner || sup_join_pulls(sup_joiner_phase(r->joiner));
 }
 
+bool sup_replicator_pulls_from(struct sup_replicator *r, enum sup_standing standing, bool has_data)
+{
+    return !r->joiner || sup_join_pulls_from(sup_joiner_phase(r->joiner), standing, has_data);
+}
+
 enum sup_standing sup_replicator_standing(void *replicator)
 {
     const struct sup_replicator *r = replicator;

@@ -279,12 +279,12 @@ static int send_pull(struct sup_peer *p, uint64_t credit)
 
 static int tell_vv(struct sup_peer *p, const struct sup_session_stats *stats)
 {
+    struct sup_replica_event e = {
+        .type = SUP_EV_PEER_VV, .vv = &stats->vv, .incarnation = stats->incarnation};
     struct sup_replica_orders orders;
 
-    tell(p,
-         (struct sup_replica_event){
-             .type = SUP_EV_PEER_VV, .vv = &stats->vv, .incarnation = stats->incarnation},
-         &orders);
+    e.pull = sup_replicator_pulls_from(p->r, stats->standing, stats->vv.n > 0);
+    tell(p, e, &orders);
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;
 }
 
@@ -433,6 +433,7 @@ static int begin_pulling(struct sup_peer *p, const struct sup_hello *hello)
     e.vv = &vv;
     /* Before the core decides whether to pull: this peer may have so much that a copy is better. */
     sup_peer_join(p, NULL);
+    e.pull = sup_replicator_pulls_from(p->r, hello->standing, hello->vv.n > 0);
     sup_replicator_step(p->r, &e, &orders);
     sup_peer_ask_summary(p);
     return orders.pull ? send_pull(p, orders.credit) : SUP_OK;

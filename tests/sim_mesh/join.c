@@ -29,6 +29,11 @@ bool sim_join_pulls(const struct sim_node *n)
     return sup_join_pulls(phase_of(n));
 }
 
+bool sim_join_pulls_from(const struct sim_node *n, const struct sup_join_peer *view)
+{
+    return sup_join_pulls_from(phase_of(n), view->standing, view->has_data);
+}
+
 bool sim_join_answers(const struct sim_node *n)
 {
     return sup_join_answers(phase_of(n));

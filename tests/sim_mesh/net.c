@@ -256,6 +256,7 @@ static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, str
         /* Before the replica decides whether to pull: a copy may be better. */
         sim_join_heard(s, n, m->from, vv);
         e.type = SUP_EV_DIALED;
+        e.pull = sim_join_pulls_from(n, &c->view);
         sim_step(s, n, &e, NULL);
     }
 }
@@ -301,6 +302,7 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
         conn_of(s, m)->view.standing = m->standing;
         sim_join_heard(s, n, m->from, vv);
         e.type = SUP_EV_PEER_VV;
+        e.pull = sim_join_pulls_from(n, &conn_of(s, m)->view);
         sim_step(s, n, &e, NULL);
         sim_repair_root(s, n, m, vv);
         break;

@@ -352,6 +352,7 @@ void sim_join_lost(struct sim *s, struct sim_node *n, unsigned peer);
 void sim_join_repaired(struct sim *s, struct sim_node *n, const struct sim_msg *m, int code);
 enum sup_standing sim_join_standing(const struct sim_node *n);
 bool sim_join_pulls(const struct sim_node *n);
+bool sim_join_pulls_from(const struct sim_node *n, const struct sup_join_peer *view);
 bool sim_join_answers(const struct sim_node *n); /* does it know what it says when it says allow? */
 void sim_join_chunk(struct sim *s, struct sim_node *n, const struct sim_msg *m);
 int sim_join_part_run(struct sim_job *j, struct sup_txn *t, struct sup_err *err);

@@ -125,6 +125,33 @@ static void decommissioned_peers_are_not_waited_for(void **state)
     assert_int_equal(join.phase, SUP_JOIN_READY);
 }
 
+/* What a new mesh decides in its first instants need not wait for an absent member. */
+static void new_nodes_read_each_others_logs(void **state)
+{
+    static const struct {
+        enum sup_standing standing;
+        bool has_data, in_new, in_copy;
+    } cases[] = {
+        {SUP_STANDING_NEW, false, true, false},      {SUP_STANDING_NEW, true, true, false},
+        {SUP_STANDING_JOINING, false, false, false}, {SUP_STANDING_JOINING, true, false, false},
+        {SUP_STANDING_ALONE, false, true, false},    {SUP_STANDING_ALONE, true, false, false},
+        {SUP_STANDING_READY, false, true, false},    {SUP_STANDING_READY, true, false, false},
+        {SUP_STANDING_UNSAID, false, true, false},   {SUP_STANDING_UNSAID, true, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int p = SUP_JOIN_NEW; p <= SUP_JOIN_READY; p++) {
+            enum sup_join_phase phase = (enum sup_join_phase)p;
+            bool want = phase == SUP_JOIN_NEW    ? cases[i].in_new
+                        : phase == SUP_JOIN_COPY ? cases[i].in_copy
+                                                 : true;
+            assert_int_equal(sup_join_pulls_from(phase, cases[i].standing, cases[i].has_data),
+                             want);
+        }
+    }
+}
+
 static void the_whole_way(void **state)
 {
     struct sup_join_peer level = ready;
@@ -390,6 +417,7 @@ int main(void)
         TEST(two_that_were_alone_do_not_wait_for_each_other),
         TEST(one_that_joins_is_no_donor_but_knows_more),
         TEST(decommissioned_peers_are_not_waited_for),
+        TEST(new_nodes_read_each_others_logs),
         TEST(the_whole_way),
         TEST(there_is_no_second_peer),
         TEST(donors_take_turns),

@@ -320,6 +320,40 @@ static void two_new_nodes_are_ready(void **state)
     replica_node_close(&a);
 }
 
+/* Three nodes are to be a new mesh, one is late. Until the others give up waiting for it they do
+ * not know that nobody has anything, but what they decide need not wait for that. */
+static void a_new_mesh_decides_before_all_are_there(void **state)
+{
+    size_t own = 1;
+    struct replica_node n[3];
+    const struct replica_node *of_a[] = {&n[1], &n[2]};
+    const struct replica_node *of_b[] = {&n[0], &n[2]};
+    struct sup_join_progress at;
+    struct sup_vv vv;
+    uint64_t incarnation;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = {"a", "b", "c"};
+        replica_node_open(&n[i], names[i], 64);
+        replica_node_address(&n[i]);
+        n[i].options.mesh.join_wait_ms = 600000;
+    }
+    replica_node_replicate(&n[0], of_a, 2);
+    replica_node_replicate(&n[1], of_b, 2);
+    assert_int_equal(sup_apply_run(n[0].apply, fill_run, &own, NULL), SUP_OK);
+    incarnation = sup_apply_incarnation(n[0].apply);
+    do {
+        sup_replicator_join_progress(n[1].replicator, &at);
+        sup_apply_vv(n[1].apply, &vv);
+        usleep(1000);
+    } while (at.phase == SUP_JOIN_NEW && sup_vv_get(&vv, incarnation) == 0);
+    assert_int_equal(at.phase, SUP_JOIN_NEW);
+    assert_false(sup_replicator_answers(n[1].replicator));
+    for (int i = 0; i < 3; i++)
+        replica_node_close(&n[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +361,7 @@ int main(void)
         cmocka_unit_test(views_are_few_and_held_for_a_bounded_time),
         cmocka_unit_test(an_empty_node_joins),
         cmocka_unit_test(two_new_nodes_are_ready),
+        cmocka_unit_test(a_new_mesh_decides_before_all_are_there),
     };
 
     sup_log_configure(SUP_LOG_ERROR, SUP_LOG_TEXT, 2);
