@@ -5,8 +5,18 @@
 #include "codec/keys.h"
 #include "model/decision.h"
 
-/* Marks in the audit trail: this decision was overruled by one that was made without having seen
- * it, and had not seen that one itself. A mark stands right behind its decision. */
+/* The audit trail's keys, beside those of codec/keys.h, and its marks.
+ *
+ * sup_key_audit has no room for two decisions of one register that share time and origin (events of
+ * one millisecond; what a node with a restored store decides again). The largest of them stands
+ * there. The others stand right behind, each beside it under a key of its own. */
+
+/* The key of a decision that is not the largest of those which share base. encoded: without what
+ * its maker had seen (model/decision.h), so that the same decision has the same key. */
+void sup_key_audit_beside(struct sup_key *k, struct sup_slice base, struct sup_slice encoded);
+
+/* A mark says: this decision was overruled by one that was made without having seen it, and had not
+ * seen that one itself. It stands right behind its decision. */
 
 /* Stored: never renumber. By what of the merge order the other one won. */
 enum sup_overruled_by {

@@ -121,6 +121,16 @@ static int find(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
     return rc;
 }
 
+static int get(struct sup_txn *t, const struct sup_key *k, struct sup_buf *value,
+               struct sup_err *err)
+{
+    int rc = sup_txn_get(t, SUP_CF_AUDIT, sup_key_slice(k), value);
+
+    if (rc != SUP_OK && rc != SUP_ENOTFOUND)
+        return sup_err_set(err, rc, "cannot read the audit trail: %s", sup_code_name(rc));
+    return rc;
+}
+
 /* Of several that overruled it the smallest is kept, so that all nodes keep the same. */
 static int put_mark(struct sup_apply *a, struct sup_txn *t, const struct mark *m,
                     struct sup_err *err)
@@ -131,9 +141,9 @@ static int put_mark(struct sup_apply *a, struct sup_txn *t, const struct mark *m
     int rc;
 
     sup_key_audit_mark(&k, sup_key_slice(&m->loser));
-    rc = sup_txn_get(t, SUP_CF_AUDIT, sup_key_slice(&k), &a->scratch);
+    rc = get(t, &k, &a->scratch, err);
     if (rc != SUP_OK && rc != SUP_ENOTFOUND)
-        return sup_err_set(err, rc, "cannot read the audit trail: %s", sup_code_name(rc));
+        return rc;
     if (rc == SUP_OK && sup_overruled_decode(sup_buf_slice(&a->scratch), &before, NULL) == SUP_OK &&
         !smaller(&m->by, &before))
         return SUP_OK;
@@ -159,11 +169,90 @@ static bool may_conflict(enum sup_merge merge, const struct sup_register *before
     return merge == SUP_MERGE_OLDER && cmp_prior(&arrival->prior, before) < 0;
 }
 
-/* Decisions of one register that share time and origin share their place in the trail: the largest
- * keeps it, so that the largest of an address's entries is always what the register holds. */
-static bool same_key(const struct sup_register *before, const struct sup_register *arrival)
+/* Can there be another decision with the arrival's time and origin in the trail? The largest of all
+ * is what the register holds. */
+static bool may_share(enum sup_merge merge, const struct sup_register *before,
+                      const struct sup_register *arrival)
 {
-    return before->present && before->time == arrival->time && before->origin == arrival->origin;
+    return merge == SUP_MERGE_OLDER ||
+           (merge == SUP_MERGE_REPLACED && before->time == arrival->time);
+}
+
+/* The decision without what its maker had seen, which comes last: an event that is read again later
+ * is the same decision, though its node has seen more by then. */
+static struct sup_slice what_was_decided(const struct sup_register *r)
+{
+    struct sup_slice all = r->encoded;
+    struct sup_buf prior;
+
+    sup_buf_init(&prior, 256);
+    if (r->prior.present)
+        sup_decision_add_prior(&r->prior, &prior);
+    if (prior.n > 0 && prior.n < all.n && memcmp(all.p + all.n - prior.n, prior.p, prior.n) == 0)
+        all.n -= prior.n;
+    sup_buf_fini(&prior);
+    return all;
+}
+
+static void beside(struct sup_key *k, const struct sup_key *base, const struct sup_register *r)
+{
+    sup_key_audit_beside(k, sup_key_slice(base), what_was_decided(r));
+}
+
+/* The decision that stands at k, with its mark, makes room for a larger one. */
+static int displace(struct sup_apply *a, struct sup_txn *t, const struct sup_key *k,
+                    const struct sup_register *old, struct sup_err *err)
+{
+    struct sup_key place;
+    struct sup_key from;
+    struct sup_key to;
+    int rc;
+
+    beside(&place, k, old);
+    sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&place), old->encoded);
+    sup_key_audit_mark(&from, sup_key_slice(k));
+    rc = get(t, &from, &a->value, err);
+    if (rc != SUP_OK)
+        return rc == SUP_ENOTFOUND ? SUP_OK : rc;
+    sup_key_audit_mark(&to, sup_key_slice(&place));
+    sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&to), sup_buf_slice(&a->value));
+    sup_txn_delete(t, SUP_CF_AUDIT, sup_key_slice(&from));
+    return SUP_OK;
+}
+
+/* Another decision, old, stands at *k: the larger of the two is to be there, the other one beside
+ * it. SUP_EEXIST: the arrival is in the trail already. */
+static int make_room(struct sup_apply *a, struct sup_txn *t, enum sup_merge merge,
+                     const struct sup_register *old, const struct sup_register *arrival,
+                     struct sup_key *k, struct sup_err *err)
+{
+    struct sup_key base = *k;
+    int rc;
+
+    if (sup_slice_eq(what_was_decided(old), what_was_decided(arrival)))
+        return merge == SUP_MERGE_REPLACED ? SUP_OK : SUP_EEXIST;
+    if (sup_decision_cmp(old, arrival) < 0)
+        return displace(a, t, k, old, err);
+    beside(k, &base, arrival);
+    rc = get(t, k, &a->value, err);
+    return rc == SUP_OK ? SUP_EEXIST : rc == SUP_ENOTFOUND ? SUP_OK : rc;
+}
+
+/* Puts the arrival into the trail, where *k says then. SUP_EEXIST: it is there already. */
+static int place(struct sup_apply *a, struct sup_txn *t, enum sup_merge merge, bool shares,
+                 const struct sup_register *arrival, struct sup_key *k, struct sup_err *err)
+{
+    struct sup_register old;
+    int rc = shares ? get(t, k, &a->scratch, err) : SUP_ENOTFOUND;
+
+    if (rc == SUP_OK)
+        rc = sup_register_decode(sup_buf_slice(&a->scratch), &old, NULL, err);
+    if (rc == SUP_OK)
+        rc = make_room(a, t, merge, &old, arrival, k, err);
+    if (rc != SUP_OK && rc != SUP_ENOTFOUND)
+        return rc;
+    sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(k), arrival->encoded);
+    return SUP_OK;
 }
 
 int sup_apply_audit(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
@@ -174,12 +263,12 @@ int sup_apply_audit(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     struct sup_key k;
     int rc;
 
-    if (merge == SUP_MERGE_EQUAL || (merge == SUP_MERGE_OLDER && same_key(before, arrival)))
+    if (merge == SUP_MERGE_EQUAL)
         return SUP_OK;
     sup_key_audit(&k, key, arrival->time, (uint8_t)cls, arrival->origin);
-    sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&k), arrival->encoded);
-    if (!may_conflict(merge, before, arrival))
-        return SUP_OK;
+    rc = place(a, t, merge, may_share(merge, before, arrival), arrival, &k, err);
+    if (rc != SUP_OK || !may_conflict(merge, before, arrival))
+        return rc == SUP_EEXIST ? SUP_OK : rc;
     marks.n = 0;
     marks.has_own = false;
     marks.own.loser = k;

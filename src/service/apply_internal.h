@@ -82,8 +82,6 @@ int sup_apply_audit(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
                     enum sup_class cls, enum sup_merge merge, const struct sup_register *before,
                     const struct sup_register *arrival, struct sup_err *err);
 /* Parts of the merge, for apply_join.c. */
-void sup_apply_put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
-                         const struct sup_register *reg);
 void sup_apply_put_expiry(struct sup_txn *t, struct sup_slice key, const struct sup_register *reg);
 int sup_apply_put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                          struct sup_record *r, struct sup_err *err);

@@ -33,10 +33,9 @@ static int merge_one(struct joined *j, struct sup_slice encoded, struct sup_err 
     }
     before = j->record.registers.r[e.cls - 1];
     merge = sup_register_merge(&j->record.registers.r[e.cls - 1], &reg);
-    /* As everywhere, of two decisions with one place in the trail the larger one has it. */
-    if (merge != SUP_MERGE_EQUAL &&
-        (merge != SUP_MERGE_OLDER || before.time != reg.time || before.origin != reg.origin))
-        sup_apply_put_audit(j->t, j->key, e.cls, &reg);
+    rc = sup_apply_audit(a, j->t, j->key, e.cls, merge, &before, &reg, err);
+    if (rc != SUP_OK)
+        return rc;
     if (merge != SUP_MERGE_INSERTED && merge != SUP_MERGE_REPLACED)
         return SUP_OK;
     sup_apply_put_expiry(j->t, j->key, &reg);

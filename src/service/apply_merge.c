@@ -50,15 +50,6 @@ int sup_apply_put_record(struct sup_apply *a, struct sup_txn *t, struct sup_slic
     return put(t, SUP_CF_RECORDS, &k, &a->scratch, err);
 }
 
-void sup_apply_put_audit(struct sup_txn *t, struct sup_slice key, enum sup_class cls,
-                         const struct sup_register *reg)
-{
-    struct sup_key k;
-
-    sup_key_audit(&k, key, reg->time, (uint8_t)cls, reg->origin);
-    sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&k), reg->encoded);
-}
-
 void sup_apply_put_expiry(struct sup_txn *t, struct sup_slice key, const struct sup_register *reg)
 {
     struct sup_key k;

@@ -88,8 +88,8 @@ static bool desired_key(void *arg, struct sup_slice *key)
     return group_key(&((struct walk *)arg)->decided, key);
 }
 
-/* Two decisions of one class that share time and origin share their key: what is compared by bytes
- * elsewhere does not come up here. */
+/* Of decisions of one class that share time and origin the largest comes first (codec/audit.h):
+ * what is compared by bytes elsewhere does not come up here. */
 static int take_decision(struct walk *w, struct sup_err *err)
 {
     enum sup_class cls = SUP_CLASS_BOUNCE;

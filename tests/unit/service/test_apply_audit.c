@@ -57,6 +57,7 @@ struct job {
     struct sup_apply_job job;
     struct sup_proposal *p;
     const struct sup_mutation *m;
+    const struct sup_slice *copied; /* of a record */
     struct sup_applied applied;
     struct made *made;
     int code;
@@ -70,6 +71,8 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
     enum sup_remote outcome;
     int rc;
 
+    if (j->copied)
+        return sup_apply_joined(job->apply, t, sup_slice_str(KEY), j->copied, 1, &outcome, err);
     if (j->m)
         return sup_apply_remote(job->apply, t, j->m, &outcome, err);
     rc = sup_apply_decide(job->apply, t, j->p, &j->applied, err);
@@ -169,7 +172,8 @@ static void decide(struct mesh *m, unsigned at)
     if (j.applied.merge != SUP_MERGE_INSERTED && j.applied.merge != SUP_MERGE_REPLACED) {
         memset(d, 0, sizeof(*d)); /* it lost where it was made, and nobody will hear of it */
         if (m->n_lost < 4 * DECISIONS)
-            m->lost[m->n_lost++] = (struct sup_register){.time = what.time, .origin = what.origin};
+            m->lost[m->n_lost++] = (struct sup_register){
+                .time = what.time, .state = what.state, .origin = what.origin};
         return;
     }
     d->node = at;
@@ -224,6 +228,36 @@ static const struct made *overruler(const struct mesh *m, size_t d)
     return best;
 }
 
+/* Where a decision stands in the trail. */
+static bool find_entry(const struct node *n, const char *key, enum sup_class cls,
+                       const struct sup_register *r, struct sup_key *k)
+{
+    struct sup_buf value;
+    struct sup_key base;
+    int rc;
+
+    sup_buf_init(&value, 4096);
+    sup_key_audit(&base, sup_slice_str(key), r->time, (uint8_t)cls, r->origin);
+    *k = base;
+    rc = sup_store_get(n->store, NULL, SUP_CF_AUDIT, sup_key_slice(k), &value, NULL);
+    assert_int_equal(rc, SUP_OK); /* the place itself is never empty */
+    if (!sup_slice_eq(sup_buf_slice(&value), r->encoded)) {
+        struct sup_buf prior;
+        struct sup_slice decided = r->encoded;
+        sup_buf_init(&prior, 256);
+        if (r->prior.present)
+            sup_decision_add_prior(&r->prior, &prior);
+        decided.n -= prior.n;
+        sup_buf_fini(&prior);
+        sup_key_audit_beside(k, sup_key_slice(&base), decided);
+        rc = sup_store_get(n->store, NULL, SUP_CF_AUDIT, sup_key_slice(k), &value, NULL);
+        if (rc == SUP_OK)
+            assert_true(sup_slice_eq(sup_buf_slice(&value), r->encoded));
+    }
+    sup_buf_fini(&value);
+    return rc == SUP_OK;
+}
+
 static void check(struct mesh *m, unsigned at, size_t d, uint64_t seed)
 {
     const struct made *expected = overruler(m, d);
@@ -235,9 +269,8 @@ static void check(struct mesh *m, unsigned at, size_t d, uint64_t seed)
     int rc;
 
     sup_buf_init(&value, 4096);
-    sup_key_audit(&k, sup_slice_str(KEY), r->time, SUP_CLASS_MANUAL, r->origin);
-    assert_int_equal(
-        sup_store_get(m->n[at].store, NULL, SUP_CF_AUDIT, sup_key_slice(&k), &value, NULL), SUP_OK);
+    if (!find_entry(&m->n[at], KEY, SUP_CLASS_MANUAL, r, &k))
+        fail_msg("seed %llu: n%u has no entry of decision %zu", (unsigned long long)seed, at, d);
     sup_key_audit_mark(&mark, sup_key_slice(&k));
     assert_true(sup_key_audit_is_mark(sup_key_slice(&mark)));
     assert_false(sup_key_audit_is_mark(sup_key_slice(&k)));
@@ -258,16 +291,18 @@ static void check(struct mesh *m, unsigned at, size_t d, uint64_t seed)
     sup_buf_fini(&value);
 }
 
-/* Two decisions of one node at one time share an entry: the trail cannot tell them apart. */
-static bool shares_entry(const struct mesh *m, size_t d)
+/* Two decisions of one node that share time and state: which of them a later one had seen, that one
+ * does not tell. */
+static bool is_ambiguous(const struct mesh *m, size_t d)
 {
     for (size_t i = 0; i < m->n_made; i++) {
         if (i != d && m->d[i].reg.time == m->d[d].reg.time &&
-            m->d[i].reg.origin == m->d[d].reg.origin)
+            m->d[i].reg.state == m->d[d].reg.state && m->d[i].reg.origin == m->d[d].reg.origin)
             return true;
     }
     for (size_t i = 0; i < m->n_lost; i++) {
-        if (m->lost[i].time == m->d[d].reg.time && m->lost[i].origin == m->d[d].reg.origin)
+        if (m->lost[i].time == m->d[d].reg.time && m->lost[i].state == m->d[d].reg.state &&
+            m->lost[i].origin == m->d[d].reg.origin)
             return true;
     }
     return m->n_lost == 4 * DECISIONS;
@@ -334,7 +369,16 @@ static size_t one_run(uint64_t seed)
     for (unsigned at = 0; at < NODES; at++)
         largest_is_the_register(&m->n[at], seed);
     for (size_t d = 0; d < m->n_made; d++)
-        ambiguous = ambiguous || shares_entry(m, d);
+        ambiguous = ambiguous || is_ambiguous(m, d);
+    for (size_t d = 0; d < m->n_made; d++) {
+        for (unsigned at = 0; at < NODES; at++) {
+            struct sup_key k;
+            if (!is_ambiguous(m, d) &&
+                !find_entry(&m->n[at], KEY, SUP_CLASS_MANUAL, &m->d[d].reg, &k))
+                fail_msg("seed %llu: n%u has no entry of decision %zu", (unsigned long long)seed,
+                         at, d);
+        }
+    }
     for (size_t d = 0; !ambiguous && d < m->n_made; d++) {
         marked += overruler(m, d) != NULL;
         for (unsigned at = 0; at < NODES; at++)
@@ -403,9 +447,40 @@ static void both_sides_are_told(void **state)
     free(m);
 }
 
-/* Two decisions of one node at one time have one place in the trail: the larger keeps it, whichever
- * came first. */
-static void of_two_in_one_place_the_larger_stays(void **state)
+/* Decisions in a node's trail, or marks. */
+static size_t entries(const struct node *n, bool marks)
+{
+    struct sup_slice open = {NULL, 0};
+    struct sup_iter *it = sup_iter_new(n->store, NULL, SUP_CF_AUDIT, open, open);
+    size_t count = 0;
+
+    for (; sup_iter_valid(it); sup_iter_next(it))
+        count += sup_key_audit_is_mark(sup_iter_key(it)) == marks;
+    sup_iter_free(it);
+    return count;
+}
+
+/* An event of this very moment at the first node. */
+static void event_at_once(struct mesh *m, enum sup_state state, struct made *made)
+{
+    struct sup_decision d = {.cls = SUP_CLASS_MANUAL,
+                             .state = state,
+                             .time = sup_hlc_from_ms(wall),
+                             .origin = sup_apply_node_id(m->n[0].apply)};
+    struct sup_proposal p = {.key = sup_slice_str(KEY)};
+    struct job j = {.p = &p, .made = made};
+    struct sup_buf encoded;
+
+    sup_buf_init(&encoded, SUP_DECISION_MAX);
+    sup_decision_encode(&d, &encoded);
+    p.encoded = sup_buf_slice(&encoded);
+    carry_out(&m->n[0], &j);
+    sup_buf_fini(&encoded);
+}
+
+/* Two decisions of one node at one time have one place in the trail: the larger has it, whichever
+ * came first, and the other stands beside it. */
+static void of_two_in_one_place_the_larger_comes_first(void **state)
 {
     static const enum sup_state orders[2][2] = {{SUP_SUPPRESSED, SUP_CLEARED},
                                                 {SUP_CLEARED, SUP_SUPPRESSED}};
@@ -415,21 +490,53 @@ static void of_two_in_one_place_the_larger_stays(void **state)
         struct mesh *m = calloc(1, sizeof(*m));
         assert_non_null(m);
         mesh_new(m, 1);
-        for (size_t k = 0; k < 2; k++) {
-            struct sup_decision d = {.cls = SUP_CLASS_MANUAL,
-                                     .state = orders[i][k],
-                                     .time = sup_hlc_from_ms(wall),
-                                     .origin = sup_apply_node_id(m->n[0].apply)};
-            struct sup_proposal p = {.key = sup_slice_str(KEY)};
-            struct job j = {.p = &p, .made = &m->d[k]};
-            struct sup_buf encoded;
-            sup_buf_init(&encoded, SUP_DECISION_MAX);
-            sup_decision_encode(&d, &encoded);
-            p.encoded = sup_buf_slice(&encoded);
-            carry_out(&m->n[0], &j);
-            sup_buf_fini(&encoded);
-        }
+        for (size_t k = 0; k < 2; k++)
+            event_at_once(m, orders[i][k], &m->d[k]);
         largest_is_the_register(&m->n[0], i);
+        assert_int_equal(entries(&m->n[0], false), 2);
+        /* Read again, they are what they were. */
+        for (size_t k = 0; k < 2; k++)
+            event_at_once(m, orders[i][k], &m->d[k]);
+        assert_int_equal(entries(&m->n[0], false), 2);
+        mesh_free(m);
+        free(m);
+    }
+}
+
+/* --- joining --- */
+
+/* A node that was alone for a while has decided about an address; now it copies a set in which
+ * another one did, without either having seen the other. */
+static void a_copy_marks_what_it_overrules(void **state)
+{
+    (void)state;
+    for (int later = 0; later < 2; later++) { /* whose decision is the later one */
+        struct mesh *m = calloc(1, sizeof(*m));
+        struct sup_proposal p = {.key = sup_slice_str(KEY),
+                                 .d = {.cls = SUP_CLASS_MANUAL, .state = SUP_SUPPRESSED}};
+        struct job first = {.p = &p, .made = &m->d[0]};
+        struct job second = {.p = &p, .made = &m->d[1]};
+        struct job copy = {.copied = &m->d[later].reg.encoded};
+        struct sup_key k;
+        assert_non_null(m);
+        mesh_new(m, 1);
+        carry_out(&m->n[later ? 0 : 1], &first);
+        wall += 5;
+        p.d.state = SUP_CLEARED;
+        carry_out(&m->n[later ? 1 : 0], &second);
+        /* n[0] copies what n[1] has. */
+        carry_out(&m->n[0], &copy);
+        assert_int_equal(entries(&m->n[0], false), 2);
+        assert_int_equal(entries(&m->n[0], true), 1);
+        assert_true(find_entry(&m->n[0], KEY, SUP_CLASS_MANUAL, &m->d[0].reg, &k));
+        m->d[1].node = 1;
+        m->n_made = 2;
+        check(m, 0, 0, 1);
+        check(m, 0, 1, 1);
+        /* The same again, in another part or from another donor, changes nothing. */
+        carry_out(&m->n[0], &copy);
+        assert_int_equal(entries(&m->n[0], false), 2);
+        assert_int_equal(entries(&m->n[0], true), 1);
         mesh_free(m);
         free(m);
     }
@@ -439,7 +546,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_are_told),
-        cmocka_unit_test(of_two_in_one_place_the_larger_stays),
+        cmocka_unit_test(of_two_in_one_place_the_larger_comes_first),
+        cmocka_unit_test(a_copy_marks_what_it_overrules),
         cmocka_unit_test(marks_exactly_what_was_overruled_unseen),
     };
     return cmocka_run_group_tests(tests, property_setup, NULL);
