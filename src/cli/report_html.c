@@ -118,8 +118,8 @@ void sup_html_plot(const json_t *history)
 
 static void put_differences(const json_t *r)
 {
-    static const char *const columns[] = {"address", "spelling", "kind", "cause",
-                                          "action",  "result",   "error"};
+    static const char *const columns[] = {"address", "spelling", "kind",   "cause",
+                                          "action",  "result",   "source", "error"};
     const size_t n = sizeof(columns) / sizeof(columns[0]);
     size_t i;
     json_t *d;

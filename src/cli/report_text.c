@@ -65,6 +65,9 @@ static void put_difference(struct sup_cli *cli, const json_t *d)
     sup_cli_put(cli, SUP_PLAIN, 14, sup_cli_text(d, "action", ""));
     putchar(' ');
     sup_cli_put(cli, bad ? SUP_RED : SUP_PLAIN, 0, result);
+    const char *source = sup_cli_text(d, "source", NULL);
+    if (source != NULL)
+        printf(" (%s)", strcmp(source, "feedback") == 0 ? "SES added it" : "somebody added it");
     const char *error = sup_cli_text(d, "error", NULL);
     if (error != NULL) {
         fputs(": ", stdout);
@@ -144,13 +147,13 @@ static void put_csv_numbers(const json_t *report, const char *group)
     json_t *v;
 
     json_object_foreach(json_object_get(report, group), key, v)
-        printf(",,%s,%s,,,,,,%" JSON_INTEGER_FORMAT "\r\n", group, key, json_integer_value(v));
+        printf(",,%s,%s,,,,,,,%" JSON_INTEGER_FORMAT "\r\n", group, key, json_integer_value(v));
 }
 
 void sup_report_put_csv(const json_t *report)
 {
     static const char *const columns[] = {"address", "spelling", "kind", "cause", "action",
-                                          "result",  "reason",   "time", "error"};
+                                          "result",  "reason",   "time", "error", "source"};
     const size_t n = sizeof(columns) / sizeof(columns[0]);
     size_t i;
     json_t *d;

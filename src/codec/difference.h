@@ -54,10 +54,14 @@ enum sup_diff_result {
     SUP_DIFF_WITHHELD /* by the fuse */
 };
 
+/* Who added an entry that was adopted, as far as SES was asked. */
+enum sup_diff_source { SUP_SOURCE_UNKNOWN, SUP_SOURCE_FEEDBACK, SUP_SOURCE_MANUAL };
+
 const char *sup_diff_kind_name(enum sup_diff_kind k);
 const char *sup_diff_cause_name(enum sup_diff_cause c);
 const char *sup_diff_action_name(enum sup_diff_action a);
 const char *sup_diff_result_name(enum sup_diff_result r);
+const char *sup_diff_source_name(enum sup_diff_source s); /* "" if not known */
 
 struct sup_difference {
     char address[SUP_ADDRESS_MAX + 1]; /* key */
@@ -67,6 +71,7 @@ struct sup_difference {
     enum sup_diff_action action;
     enum sup_diff_result result;
     enum sup_reason reason;
+    enum sup_diff_source source;
     int64_t time_ms; /* LastUpdateTime of the entry, or since when it is gone; 0 = none */
     char error[160];
 };

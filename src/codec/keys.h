@@ -43,7 +43,7 @@ void sup_key_audit_first(struct sup_key *k,
 void sup_key_audit_end(struct sup_key *k, struct sup_slice address); /* upper bound, exclusive */
 bool sup_key_audit_parse(struct sup_slice key, struct sup_slice *address, sup_hlc_time *time);
 
-/* outbox and expiry: time in ms (not negative) ‖ address. */
+/* outbox, expiry and evidence: time in ms (not negative) ‖ address. */
 void sup_key_timed(struct sup_key *k, int64_t ms, struct sup_slice address);
 bool sup_key_timed_parse(struct sup_slice key, int64_t *ms, struct sup_slice *address);
 

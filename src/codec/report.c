@@ -63,6 +63,14 @@ const char *sup_diff_result_name(enum sup_diff_result r)
     return name_of(names, SUP_COUNT(names), (unsigned)r);
 }
 
+const char *sup_diff_source_name(enum sup_diff_source s)
+{
+    static const char *const names[] = {[SUP_SOURCE_UNKNOWN] = "",
+                                        [SUP_SOURCE_FEEDBACK] = "feedback",
+                                        [SUP_SOURCE_MANUAL] = "manual"};
+    return name_of(names, SUP_COUNT(names), (unsigned)s);
+}
+
 const char *sup_report_count_name(enum sup_report_count c)
 {
     static const char *const names[] = {[SUP_COUNT_SCANNED] = "scanned",
@@ -135,6 +143,7 @@ void sup_difference_encode(const struct sup_difference *d, struct sup_buf *out)
     msg.result = (uint32_t)d->result;
     msg.reason = (uint32_t)d->reason;
     msg.time_ms = d->time_ms;
+    msg.source = (uint32_t)d->source;
     msg.error = text(&a, d->error, sizeof(d->error));
     sup_pb_pack(&msg.base, out);
     sup_pb_arena_reset(&a);
@@ -161,6 +170,8 @@ int sup_difference_decode(struct sup_slice bytes, struct sup_difference *out, st
         out->reason =
             msg->reason <= SUP_REASON_COMPLAINT ? (enum sup_reason)msg->reason : SUP_REASON_NONE;
         out->time_ms = msg->time_ms;
+        out->source = msg->source <= SUP_SOURCE_MANUAL ? (enum sup_diff_source)msg->source
+                                                       : SUP_SOURCE_UNKNOWN;
     }
     sup_pb_arena_reset(&a);
     return rc;

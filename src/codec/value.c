@@ -172,7 +172,7 @@ int sup_decision_decode(struct sup_slice bytes, struct sup_mem *m, struct sup_de
         .cls = (enum sup_class)msg->class_,
         .state = (enum sup_state)msg->state,
         /* A newer program's cause stays in the encoded bytes; the merge does not look at it. */
-        .cause = msg->cause <= SUP_CAUSE_IMPORT ? (enum sup_cause)msg->cause : SUP_CAUSE_UNKNOWN,
+        .cause = msg->cause <= SUP_CAUSE_LAST ? (enum sup_cause)msg->cause : SUP_CAUSE_UNKNOWN,
         .time = msg->time,
         .origin = msg->origin,
         .actor = text_slice(msg->actor, SUP_ACTOR_MAX),

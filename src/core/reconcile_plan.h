@@ -35,6 +35,7 @@ struct sup_reconcile_rules {
     int64_t absence_interval_ms;
     enum sup_reconcile_removal removal;
     bool hold_removals; /* the fuse: whoever is gone stays as it is */
+    bool explain;       /* SES is asked later who added what is adopted */
 };
 
 struct sup_reconcile_step {

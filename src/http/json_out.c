@@ -279,12 +279,12 @@ static json_t *status_mesh(const struct sup_status *st)
 
 static json_t *status_outbox(const struct sup_status *st)
 {
-    return json_pack("{s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o}", "pending",
+    return json_pack("{s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "pending",
                      count(st->outbox.pending), "due", count(st->outbox.due), "failing",
                      count(st->outbox.failing), "allowed_rps", st->outbox.allowed_rps, "puts",
                      count(st->outbox.puts), "deletes", count(st->outbox.deletes), "throttles",
                      count(st->outbox.throttles), "errors", count(st->outbox.errors), "last_error",
-                     text(st->outbox.last_error));
+                     text(st->outbox.last_error), "evidence", count(st->outbox.evidence));
 }
 
 static json_t *status_calls(const struct sup_status *st)

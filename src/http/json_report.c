@@ -145,6 +145,8 @@ static void add_difference(struct sup_buf *out, const struct sup_difference *d)
     sup_buf_add_byte(out, ',');
     add_member(out, "time", d->time_ms != 0 ? sup_time_format(d->time_ms, t) : "");
     sup_buf_add_byte(out, ',');
+    add_member(out, "source", sup_diff_source_name(d->source));
+    sup_buf_add_byte(out, ',');
     add_member(out, "error", d->error);
     sup_buf_add_byte(out, '}');
 }

@@ -25,11 +25,17 @@ bool sup_class_parse(const char *s, enum sup_class *out)
 const char *sup_cause_name(enum sup_cause c)
 {
     static const char *const names[] = {
-        [SUP_CAUSE_UNKNOWN] = "unknown",         [SUP_CAUSE_EVENT] = "event",
-        [SUP_CAUSE_GLOBAL_LIST] = "global-list", [SUP_CAUSE_NOT_SPAM] = "not-spam",
-        [SUP_CAUSE_OPERATOR] = "operator",       [SUP_CAUSE_ADOPTED] = "adopted",
-        [SUP_CAUSE_BACKFILL] = "backfill",       [SUP_CAUSE_ESCALATION] = "escalation",
+        [SUP_CAUSE_UNKNOWN] = "unknown",
+        [SUP_CAUSE_EVENT] = "event",
+        [SUP_CAUSE_GLOBAL_LIST] = "global-list",
+        [SUP_CAUSE_NOT_SPAM] = "not-spam",
+        [SUP_CAUSE_OPERATOR] = "operator",
+        [SUP_CAUSE_ADOPTED] = "adopted",
+        [SUP_CAUSE_BACKFILL] = "backfill",
+        [SUP_CAUSE_ESCALATION] = "escalation",
         [SUP_CAUSE_IMPORT] = "import",
+        [SUP_CAUSE_ADOPTED_FEEDBACK] = "adopted-feedback",
+        [SUP_CAUSE_ADOPTED_MANUAL] = "adopted-manual",
     };
     return (size_t)c < SUP_COUNT(names) ? names[c] : names[0];
 }

@@ -29,9 +29,12 @@ enum sup_cause {
     SUP_CAUSE_OPERATOR = 4, /* a person, or a program through the API */
     SUP_CAUSE_ADOPTED = 5,  /* found in, or gone from, a Region's SES list */
     SUP_CAUSE_BACKFILL = 6, /* an archived event */
-    SUP_CAUSE_ESCALATION = 7, /* soft bounces in a row */
-    SUP_CAUSE_IMPORT = 8      /* bulk import */
+    SUP_CAUSE_ESCALATION = 7,       /* soft bounces in a row */
+    SUP_CAUSE_IMPORT = 8,           /* bulk import */
+    SUP_CAUSE_ADOPTED_FEEDBACK = 9, /* adopted: SES says that its own feedback added it */
+    SUP_CAUSE_ADOPTED_MANUAL = 10   /* adopted: SES says that somebody's put added it */
 };
+#define SUP_CAUSE_LAST SUP_CAUSE_ADOPTED_MANUAL
 const char *sup_cause_name(enum sup_cause c);
 
 /* Longest texts that a decision carries; longer input is cut at a character boundary. */

@@ -1,7 +1,9 @@
 /* What a list scan found, brought into the store: adoptions, what is known of the list, and what
  * is to be written to it. */
+#include "base/text.h"
 #include "codec/keys.h"
 #include "core/outbox_plan.h"
+#include "service/apply_explain.h"
 #include "service/apply_internal.h"
 
 #include <stdlib.h>
@@ -54,39 +56,33 @@ static int write_entry(struct finding *f, struct sup_err *err)
     return SUP_OK;
 }
 
-/* A decision with a time of its own, as an event has. */
-static int decide(struct finding *f, struct sup_decision *d, struct sup_err *err)
+static int want_evidence(struct finding *f, const struct sup_reconcile_step *s, struct sup_err *err)
 {
-    struct sup_proposal p = {.key = f->address.key};
-    struct sup_applied applied;
-    struct sup_buf encoded;
-    int rc;
+    struct sup_evidence_wanted e = {.reason = s->reason, .decided_ms = s->time_ms};
 
-    d->cause = SUP_CAUSE_ADOPTED;
-    d->origin = f->a->node_id;
-    d->actor = sup_slice_str("reconciler");
-    d->evidence.region = sup_slice_str(f->region);
-    sup_buf_init(&encoded, SUP_DECISION_MAX);
-    sup_decision_encode(d, &encoded);
-    p.encoded = sup_buf_slice(&encoded);
-    rc = encoded.failed ? sup_err_set(err, encoded.failed, "decision is too large")
-                        : sup_apply_decide(f->a, f->t, &p, &applied, err);
-    sup_buf_fini(&encoded);
-    return rc;
+    sup_text_copy(e.spelling, sizeof(e.spelling), s->spelling);
+    for (size_t i = 0; i < f->address.n_listed; i++) {
+        if (strcmp(f->address.listed[i].spelling, s->spelling) == 0)
+            e.last_update_ms = f->address.listed[i].last_update_ms;
+    }
+    e.queued_ms = f->a->batch_ms;
+    return sup_apply_want_evidence(f->a, f->t, f->address.key, f->a->batch_ms, &e, err);
 }
 
 static int adopt_add(struct finding *f, const struct sup_reconcile_step *s, struct sup_err *err)
 {
-    bool complaint = s->reason == SUP_REASON_COMPLAINT;
     struct sup_decision d = {
-        .cls = complaint ? SUP_CLASS_COMPLAINT : SUP_CLASS_BOUNCE,
+        .cls = sup_apply_reason_class(s->reason),
         .state = SUP_SUPPRESSED,
+        .cause = SUP_CAUSE_ADOPTED,
         .time = sup_hlc_from_ms(s->time_ms),
         .note = sup_slice_str("found in the Region's SES list"),
-        .evidence = {.spelling = sup_slice_str(s->spelling)},
+        .evidence = {.region = sup_slice_str(f->region), .spelling = sup_slice_str(s->spelling)},
     };
+    bool won;
+    int rc = sup_apply_adopt(f->a, f->t, f->address.key, &d, &won, err);
 
-    return decide(f, &d, err);
+    return won && f->rules->explain ? want_evidence(f, s, err) : rc;
 }
 
 /* Clears what suppressed when the entry went. */
@@ -101,11 +97,14 @@ static int adopt_removal(struct finding *f, const struct sup_reconcile_step *s, 
         struct sup_decision d = {
             .cls = (enum sup_class)(i + 1),
             .state = SUP_CLEARED,
+            .cause = SUP_CAUSE_ADOPTED,
+            .evidence = {.region = sup_slice_str(f->region)},
             .time = sup_hlc_from_ms(s->time_ms),
             .note = sup_slice_str("removed from the Region's SES list"),
         };
+        bool won;
         if (suppresses[i])
-            rc = decide(f, &d, err);
+            rc = sup_apply_adopt(f->a, f->t, f->address.key, &d, &won, err);
     }
     return rc;
 }

@@ -173,6 +173,7 @@ static void run(struct sup_reconciler *rc, int kind, uint64_t ticket)
     if (!r)
         return;
     begin_report(rc, kind, r);
+    sup_ses_calls_run_began(rc->opts.calls, r->started_ms);
     sup_ses_calls_for_runs(rc->opts.calls, before);
     audit = ask_coverage(rc, kind, ticket > rc->done[kind]);
     code = sup_reconcile_run(rc, kind == RUN_DRY, r, &err);

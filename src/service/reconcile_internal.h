@@ -94,6 +94,10 @@ int sup_reconcile_run(struct sup_reconciler *rc, bool dry, struct sup_report *r,
  * results and the counts in r. */
 int sup_reconcile_settle(struct sup_reconciler *rc, struct sup_report *r, struct sup_err *err);
 
+/* Questions about adopted entries that were put at or after since_ms and have no answer yet; it
+ * does not count beyond max. */
+uint64_t sup_evidence_waiting(struct sup_reconciler *rc, int64_t since_ms, uint64_t max);
+
 /* --- reconcile_store.c --- */
 
 int sup_report_save(struct sup_reconciler *rc, const struct sup_report *r, struct sup_err *err);

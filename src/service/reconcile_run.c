@@ -22,6 +22,10 @@
 #define JOB_MS          30000
 #define DAY_MS          ((int64_t)24 * 3600 * 1000)
 
+/* Questions about adopted entries that may wait: at half a request a second some five hours'. What
+ * is adopted beyond that, as from a list of before supsync, stays without. */
+#define EVIDENCE_MAX 10000
+
 struct run {
     struct sup_reconciler *rc;
     struct sup_report *report;
@@ -33,6 +37,7 @@ struct run {
     struct sup_saved_plan *saved; /* for the pass under way; NULL: none is applied */
     uint64_t expected;            /* of the address in hand, by the saved plan */
     uint64_t moved;               /* changed between the look and the act */
+    uint64_t questions;           /* about what is adopted, that may still be put */
     uint64_t concerned; /* addresses that the second look would do or say something about */
     struct sup_scan_item *batch;
     size_t n_batch;
@@ -268,6 +273,15 @@ static void only_report(struct sup_reconcile_plan *p)
     }
 }
 
+static bool adopts(const struct sup_reconcile_plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->steps[i].action == SUP_DO_ADOPT_ADD)
+            return true;
+    }
+    return false;
+}
+
 static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
                    const struct sup_scan_item *item, struct sup_err *err)
 {
@@ -279,6 +293,7 @@ static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
     if (unmanaged)
         return act_unmanaged(r, t, item, unmanaged, err);
     bool write = r->write;
+    r->rules.explain = r->questions > 0;
     if (r->saved) {
         rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, false,
                                  &r->plan, err);
@@ -293,6 +308,7 @@ static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
         only_report(&r->plan);
     for (size_t i = 0; rc == SUP_OK && i < r->plan.n; i++)
         rc = record(r, t, address.key, &r->plan.steps[i], err);
+    r->questions -= r->rules.explain && write && adopts(&r->plan);
     return rc;
 }
 
@@ -529,6 +545,7 @@ int sup_reconcile_run(struct sup_reconciler *rc, bool dry, struct sup_report *r,
     run->report = r;
     run->dry = dry;
     run->write = !dry && c->ses.mode == SUP_MODE_ENFORCE;
+    run->questions = EVIDENCE_MAX - sup_evidence_waiting(rc, 0, EVIDENCE_MAX);
     sup_buf_init(&run->value, 8192);
     code = sup_reconcile_scan(rc, r, &run->rules.scan_begin_ms, err);
     run->rules.now_ms = sup_wall_ms();

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "codec/keys.h"
 #include "codec/value.h"
+#include "service/apply_explain.h"
 #include "service/reconcile_internal.h"
 
 #include <string.h>
@@ -14,8 +15,11 @@
  */
 #define STUCK_MS   10000
 #define LONGEST_MS (10 * 60 * 1000)
-#define BATCH_MAX  512
-#define VALUE_MAX  (64U << 10)
+/* The same for what SES says of adopted entries. */
+#define EVIDENCE_MS      5000
+#define EVIDENCE_POLL_MS 100
+#define BATCH_MAX        512
+#define VALUE_MAX        (64U << 10)
 
 /* Entries that were queued up to until_ms; *hopeless: those among them that failed and are not
  * tried again as long as the run would wait. */
@@ -100,6 +104,64 @@ static void outcome(struct sup_reconciler *rc, struct sup_difference *d, struct 
     sup_text_copy(d->error, sizeof(d->error), o.last_error);
 }
 
+/* --- who added what was adopted --- */
+
+uint64_t sup_evidence_waiting(struct sup_reconciler *rc, int64_t since_ms, uint64_t max)
+{
+    struct sup_slice open = {NULL, 0};
+    struct sup_iter *it = sup_iter_new(rc->opts.store, NULL, SUP_CF_EVIDENCE, open, open);
+    struct sup_evidence_wanted e;
+    uint64_t n = 0;
+
+    for (; it && sup_iter_valid(it) && n < max; sup_iter_next(it))
+        n += sup_evidence_wanted_decode(sup_iter_value(it), &e, NULL) == SUP_OK &&
+             e.queued_ms >= since_ms;
+    sup_iter_free(it);
+    return n;
+}
+
+/* Where few were adopted their report says who added them: for that it may come a little later.
+ * False: they are too many. */
+static bool wait_for_evidence(struct sup_reconciler *rc, const struct sup_report *r)
+{
+    double can = rc->opts.config->ses.max_rps * EVIDENCE_MS / 1000.0 / 2;
+    int64_t end = sup_mono_ms() + EVIDENCE_MS;
+
+    if (strcmp(r->mode, "enforce") != 0 || r->counts[SUP_COUNT_ADOPTED] == 0 ||
+        (double)r->counts[SUP_COUNT_ADOPTED] > can)
+        return false;
+    while (sup_mono_ms() < end && sup_ses_calls_may(rc->opts.calls, false) &&
+           sup_evidence_waiting(rc, r->started_ms, 1) > 0) {
+        if (sup_stop_wait_ms(&rc->stop, EVIDENCE_POLL_MS))
+            break;
+    }
+    return true;
+}
+
+static enum sup_diff_source source_of_cause(enum sup_cause cause)
+{
+    if (cause == SUP_CAUSE_ADOPTED_FEEDBACK)
+        return SUP_SOURCE_FEEDBACK;
+    return cause == SUP_CAUSE_ADOPTED_MANUAL ? SUP_SOURCE_MANUAL : SUP_SOURCE_UNKNOWN;
+}
+
+static enum sup_diff_source source(struct sup_reconciler *rc, struct sup_txn *t,
+                                   const struct sup_difference *d, struct sup_mem *mem)
+{
+    enum sup_class cls = sup_apply_reason_class(d->reason);
+    struct sup_decision decision;
+    struct sup_record record;
+
+    sup_mem_reset(mem);
+    if (sup_apply_record(rc->opts.apply, t, sup_slice_str(d->address), mem, &record, NULL) !=
+            SUP_OK ||
+        sup_decision_decode(record.registers.r[cls - 1].encoded, mem, &decision, NULL) != SUP_OK)
+        return SUP_SOURCE_UNKNOWN;
+    return source_of_cause(decision.cause);
+}
+
+/* --- the differences --- */
+
 struct settling {
     struct sup_reconciler *rc;
     struct sup_report *report;
@@ -107,6 +169,7 @@ struct settling {
     uint32_t at;
     struct sup_buf value;
     struct sup_difference d;
+    struct sup_mem *mem; /* NULL: it is not said who added what */
 };
 
 static int settle_one(struct settling *s, struct sup_txn *t, uint32_t index, struct sup_err *err)
@@ -119,10 +182,16 @@ static int settle_one(struct settling *s, struct sup_txn *t, uint32_t index, str
     if (rc != SUP_OK)
         return sup_err_set(err, rc, "cannot read a report: %s", sup_code_name(rc));
     rc = sup_difference_decode(sup_buf_slice(&s->value), &s->d, err);
-    if (rc != SUP_OK || s->d.result != SUP_DIFF_PENDING)
+    if (rc != SUP_OK)
         return rc;
-    outcome(s->rc, &s->d, &s->value);
-    s->tally.counts[SUP_COUNT_PENDING] -= s->d.result != SUP_DIFF_PENDING;
+    if (s->mem && s->d.action == SUP_DO_ADOPT_ADD && s->d.result == SUP_DIFF_DONE)
+        s->d.source = source(s->rc, t, &s->d, s->mem);
+    else if (s->d.result == SUP_DIFF_PENDING)
+        outcome(s->rc, &s->d, &s->value);
+    else
+        return SUP_OK;
+    s->tally.counts[SUP_COUNT_PENDING] -=
+        s->d.action != SUP_DO_ADOPT_ADD && s->d.result != SUP_DIFF_PENDING;
     s->tally.counts[SUP_COUNT_FAILED] += s->d.result == SUP_DIFF_FAILED;
     sup_buf_reset(&s->value);
     sup_difference_encode(&s->d, &s->value);
@@ -149,9 +218,11 @@ int sup_reconcile_settle(struct sup_reconciler *rc, struct sup_report *r, struct
     bool all;
     int code = SUP_OK;
 
-    if (r->counts[SUP_COUNT_PENDING] == 0)
+    all = r->counts[SUP_COUNT_PENDING] == 0 || wait_for_outbox(rc);
+    if (wait_for_evidence(rc, r))
+        s.mem = sup_mem_new();
+    if (r->counts[SUP_COUNT_PENDING] == 0 && !s.mem)
         return SUP_OK;
-    all = wait_for_outbox(rc);
     sup_buf_init(&s.value, VALUE_MAX);
     for (; code == SUP_OK && s.at < r->n_differences; s.at += BATCH_MAX) {
         code = sup_apply_run(rc->opts.apply, settle_some, &s, err);
@@ -162,5 +233,6 @@ int sup_reconcile_settle(struct sup_reconciler *rc, struct sup_report *r, struct
     if (code == SUP_OK && all)
         r->counts[SUP_COUNT_PENDING] = 0;
     sup_buf_fini(&s.value);
+    sup_mem_free(s.mem);
     return code;
 }

@@ -244,6 +244,7 @@ struct sup_status {
         double allowed_rps;
         uint64_t puts, deletes, throttles, errors;
         char last_error[160];
+        uint64_t evidence; /* adopted entries of which SES is still to be asked who added them */
     } outbox;
     struct {
         uint64_t per_day; /* ses.max_calls_per_day; 0 = no limit */

@@ -25,6 +25,7 @@ struct sup_ses_calls {
     struct sup_budget budget;
     uint64_t total[SUP_N_CALLS];
     uint64_t for_runs[SUP_N_CALLS];
+    int64_t run_began_ms;
     int64_t told_day; /* on which the log said that the budget is used up */
 };
 
@@ -122,6 +123,23 @@ void sup_ses_calls_made(struct sup_ses_calls *c, const struct sup_ses_call_made 
     if (is_ses(m->op))
         sup_budget_spend(&c->budget, n - 1, sup_wall_ms());
     pthread_mutex_unlock(&c->mutex);
+}
+
+void sup_ses_calls_run_began(struct sup_ses_calls *c, int64_t began_ms)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->run_began_ms = began_ms;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+bool sup_ses_calls_is_for_run(struct sup_ses_calls *c, int64_t queued_ms)
+{
+    bool is;
+
+    pthread_mutex_lock(&c->mutex);
+    is = c->run_began_ms > 0 && queued_ms >= c->run_began_ms;
+    pthread_mutex_unlock(&c->mutex);
+    return is;
 }
 
 void sup_ses_calls_for_runs(struct sup_ses_calls *c, uint64_t out[SUP_N_CALLS])

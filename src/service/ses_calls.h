@@ -33,6 +33,9 @@ struct sup_ses_call_made {
 };
 void sup_ses_calls_made(struct sup_ses_calls *c, const struct sup_ses_call_made *m);
 
+/* A run began; what was queued since is for it. */
+void sup_ses_calls_run_began(struct sup_ses_calls *c, int64_t began_ms);
+bool sup_ses_calls_is_for_run(struct sup_ses_calls *c, int64_t queued_ms);
 /* All calls for runs since the agent started. */
 void sup_ses_calls_for_runs(struct sup_ses_calls *c, uint64_t out[SUP_N_CALLS]);
 /* How long so many routine calls take because of the budget, beside others_a_day; 0: they fit into

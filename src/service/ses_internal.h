@@ -51,10 +51,25 @@ struct sup_ses_worker {
     int64_t paused_until_mono_ms; /* trouble that concerns every call */
     unsigned pauses;
     int64_t saved_mono_ms;
+    bool evidence_busy;       /* a thread works on a question of the evidence family */
+    bool evidence_failed;     /* the last question, or it was throttled */
+    int64_t evidence_low_ms;  /* nothing there is due before */
+    int64_t evidence_mono_ms; /* no question before */
     uint64_t gets, puts, deletes, throttles, errors;
     char last_error[160];
     struct sup_rng rng;
 };
+
+/* ses_worker.c */
+
+/* Under mutex. */
+struct sup_rate *sup_ses_rate(struct sup_ses_worker *w, enum sup_outbox_step step);
+/* Adapts the rate and counts. */
+void sup_ses_digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o);
+
+/* ses_evidence.c: one question of the evidence family, if one is due and a call may go at once.
+ * False: there was nothing to do; *next_ms is lowered to when there may be. */
+bool sup_ses_evidence(struct sup_ses_worker *w, int64_t *next_ms);
 
 /* ses_state.c: reading and writing the state of an address. Any thread but the writer's. */
 

@@ -29,9 +29,9 @@
 
 static const char *const rate_keys[] = {"ses-rate-get", "ses-rate-put", "ses-rate-delete"};
 
-static size_t rate_index(enum sup_outbox_step step)
+struct sup_rate *sup_ses_rate(struct sup_ses_worker *w, enum sup_outbox_step step)
 {
-    return (size_t)step - SUP_OUTBOX_GET;
+    return &w->rates[(size_t)step - SUP_OUTBOX_GET];
 }
 
 /* --- choosing work --- */
@@ -56,6 +56,8 @@ static struct sup_iter *outbox_iter(struct sup_ses_worker *w)
 
     if (low < w->low_ms)
         w->low_ms = low;
+    if (low < w->evidence_low_ms)
+        w->evidence_low_ms = low;
     sup_key_timed(&from, w->low_ms > 0 ? w->low_ms : 0, (struct sup_slice){NULL, 0});
     return sup_iter_new(w->opts.store, NULL, SUP_CF_OUTBOX, sup_key_slice(&from),
                         (struct sup_slice){NULL, 0});
@@ -155,7 +157,7 @@ static bool wait_for_rate(struct sup_ses_worker *w, enum sup_outbox_step step)
         pthread_mutex_lock(&w->mutex);
         wait = w->paused_until_mono_ms - now;
         if (wait <= 0)
-            wait = sup_rate_take(&w->rates[rate_index(step)], now);
+            wait = sup_rate_take(sup_ses_rate(w, step), now);
         pthread_mutex_unlock(&w->mutex);
         if (wait == 0)
             return !sup_stop_is_set(&w->stop);
@@ -199,7 +201,7 @@ static void call(struct sup_ses_worker *w, struct sup_ses_task *task, struct sup
     struct sup_err err = {0};
 
     pthread_mutex_lock(&w->mutex);
-    sup_rate_sent(&w->rates[rate_index(o->plan.step)], sup_mono_ms());
+    sup_rate_sent(sup_ses_rate(w, o->plan.step), sup_mono_ms());
     pthread_mutex_unlock(&w->mutex);
     o->begin_ms = sup_wall_ms();
     switch (o->plan.step) {
@@ -230,10 +232,9 @@ static void call(struct sup_ses_worker *w, struct sup_ses_task *task, struct sup
                  "takes a DELETE import job");
 }
 
-/* Adapts the rate and counts. */
-static void digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o)
+void sup_ses_digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o)
 {
-    struct sup_rate *rate = &w->rates[rate_index(o->plan.step)];
+    struct sup_rate *rate = sup_ses_rate(w, o->plan.step);
     int64_t now = sup_mono_ms();
 
     pthread_mutex_lock(&w->mutex);
@@ -330,7 +331,7 @@ static int step(struct sup_ses_worker *w, struct sup_ses_task *task, bool *more,
     if (rc != SUP_OK)
         return rc;
     call(w, task, &o);
-    digest(w, &o);
+    sup_ses_digest(w, &o);
     if (o.code == SUP_OK)
         return sup_ses_record(w, task, &o, err);
     *more = false;
@@ -387,7 +388,8 @@ static void *worker_main(void *arg)
         wakes = w->wakes;
         pthread_mutex_unlock(&w->mutex);
         if (!claim(w, &task, &next_ms)) {
-            idle(w, wakes, next_ms);
+            if (!sup_ses_evidence(w, &next_ms))
+                idle(w, wakes, next_ms);
             continue;
         }
         while (more && rc == SUP_OK)
@@ -533,7 +535,7 @@ void sup_ses_worker_status(struct sup_ses_worker *w, struct sup_status *out)
 {
     count_outbox(w, out);
     pthread_mutex_lock(&w->mutex);
-    out->outbox.allowed_rps = w->rates[rate_index(SUP_OUTBOX_PUT)].rps;
+    out->outbox.allowed_rps = sup_ses_rate(w, SUP_OUTBOX_PUT)->rps;
     out->outbox.puts = w->puts;
     out->outbox.deletes = w->deletes;
     out->outbox.throttles = w->throttles;

@@ -79,6 +79,7 @@ void sup_service_status(struct sup_service *s, struct sup_status *out)
     out->records = sup_store_estimate_keys(s->store, SUP_CF_RECORDS);
     out->disk_bytes = sup_store_disk_bytes(s->store);
     out->quarantined = count(s, SUP_CF_QUARANTINE);
+    out->outbox.evidence = count(s, SUP_CF_EVIDENCE);
     answers = join_status(s, out);
     if (sup_writer_health(sup_apply_writer(s->apply), &err) != SUP_OK)
         sup_status_problem(out, "the store cannot be written: %s", err.msg);

@@ -23,7 +23,7 @@ static const enum kind kinds[N_HANDLES] = {
     [SUP_CF_EXPIRY] = KIND_QUEUE,     [SUP_CF_SCAN] = KIND_SCRATCH,  [SUP_CF_REPORTS] = KIND_SMALL,
     [SUP_CF_SOFT] = KIND_POINT,       [SUP_CF_EVENTS] = KIND_QUEUE,  [SUP_CF_IMPORT] = KIND_SMALL,
     [SUP_CF_RATES] = KIND_QUEUE,      [SUP_CF_SEEN] = KIND_QUEUE,    [SUP_CF_ARCHIVES] = KIND_POINT,
-    [SUP_N_CFS] = KIND_SMALL,
+    [SUP_CF_EVIDENCE] = KIND_QUEUE,   [SUP_N_CFS] = KIND_SMALL,
 };
 
 static void set_database_options(rocksdb_options_t *o)

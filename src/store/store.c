@@ -6,15 +6,16 @@
 const char *sup_cf_name(enum sup_cf cf)
 {
     static const char *const names[SUP_N_CFS] = {
-        [SUP_CF_META] = "meta",     [SUP_CF_RECORDS] = "records",
-        [SUP_CF_LOG] = "log",       [SUP_CF_QUARANTINE] = "quarantine",
-        [SUP_CF_PEERS] = "peers",   [SUP_CF_SES] = "ses",
-        [SUP_CF_OUTBOX] = "outbox", [SUP_CF_DEDUP] = "dedup",
-        [SUP_CF_AUDIT] = "audit",   [SUP_CF_EXPIRY] = "expiry",
-        [SUP_CF_SCAN] = "scan",     [SUP_CF_REPORTS] = "reports",
-        [SUP_CF_SOFT] = "soft",     [SUP_CF_EVENTS] = "events",
-        [SUP_CF_RATES] = "rates",   [SUP_CF_IMPORT] = "import",
-        [SUP_CF_SEEN] = "seen",     [SUP_CF_ARCHIVES] = "archives",
+        [SUP_CF_META] = "meta",         [SUP_CF_RECORDS] = "records",
+        [SUP_CF_LOG] = "log",           [SUP_CF_QUARANTINE] = "quarantine",
+        [SUP_CF_PEERS] = "peers",       [SUP_CF_SES] = "ses",
+        [SUP_CF_OUTBOX] = "outbox",     [SUP_CF_DEDUP] = "dedup",
+        [SUP_CF_AUDIT] = "audit",       [SUP_CF_EXPIRY] = "expiry",
+        [SUP_CF_SCAN] = "scan",         [SUP_CF_REPORTS] = "reports",
+        [SUP_CF_SOFT] = "soft",         [SUP_CF_EVENTS] = "events",
+        [SUP_CF_RATES] = "rates",       [SUP_CF_IMPORT] = "import",
+        [SUP_CF_SEEN] = "seen",         [SUP_CF_ARCHIVES] = "archives",
+        [SUP_CF_EVIDENCE] = "evidence",
     };
 
     return (unsigned)cf < SUP_N_CFS ? names[cf] : "unknown";

@@ -35,6 +35,7 @@ enum sup_cf {
     SUP_CF_RATES,
     SUP_CF_SEEN,     /* which sends were counted */
     SUP_CF_ARCHIVES, /* how far archives in S3 were read */
+    SUP_CF_EVIDENCE, /* adopted entries of which SES is to be asked who added them */
     SUP_N_CFS
 };
 const char *sup_cf_name(enum sup_cf cf);

@@ -6,7 +6,7 @@ import time
 import unittest
 
 import harness
-from test_reconcile import R, Case, put
+from test_reconcile import R, Case, delete, put
 
 MANY = ["i%03d@example.com" % i for i in range(60)]
 # The agent ends in about one; a loaded machine adds to that.
@@ -157,7 +157,7 @@ class Counts(Case):
         text = agent.cli("report").stdout
         self.assertIn("12 put", text)
         self.assertIn("3 retried", text)
-        self.assertIn("put,,,,,,12\r\n", agent.cli("report", "--format", "csv").stdout.replace("\n", "\r\n"))
+        self.assertIn("put,,,,,,,12\r\n", agent.cli("report", "--format", "csv").stdout.replace("\n", "\r\n"))
         page = agent.cli("report", "--format", "html").stdout
         self.assertRegex(page, "put</th><td[^>]*>12<")
         metrics = agent.request("GET", "/metrics").body.decode()
@@ -252,6 +252,112 @@ class Budget(Counts):
         agent.config["ses"]["max_calls_per_day"] = 1000
         agent.start()
         self.assertLess(self.reconcile(agent, "--dry-run", status=1)["estimate"]["seconds"], 10)
+
+
+class Evidence(Case):
+    """Who added what was adopted: SES tells by the Attributes of an entry, one Get each."""
+
+    def mail(self, sim, address):
+        """SES adds the address to its list by itself, and nobody hears of it."""
+        sim.client("sesv2", R).send_email(
+            FromEmailAddress="shop@example.com", Destination={"ToAddresses": [address]},
+            Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "b"}}}})
+        harness.wait_for(lambda: address in sim.suppression(R), "the entry")
+        sim.client("sqs", R).purge_queue(QueueUrl=sim.queue_url(R))
+
+    def register(self, agent, address):
+        return agent.show(address)["registers"][0]
+
+    def wait_for_cause(self, agent, address, cause):
+        harness.wait_for(lambda: self.register(agent, address)["cause"] == cause, address + ": " + cause)
+
+    def test_feedback_and_manual_additions_are_told_apart(self):
+        sim, agent = self.one()
+        agent.stop()
+        self.mail(sim, "complaint.auto@example.com")
+        self.mail(sim, "bounce.auto@example.com")
+        put(sim, R, "by/hand@example.com", "COMPLAINT")
+        agent.start()
+        report = self.reconcile(agent, status=0)
+        sources = {d["address"]: d["source"] for d in report["differences"]}
+        self.assertEqual(sources, {"complaint.auto@example.com": "feedback", "bounce.auto@example.com": "feedback",
+                                   "by/hand@example.com": "manual"})
+        self.assertEqual((report["api_calls"]["get"], sim.calls(R)["GetSuppressedDestination"]), (3, 3))
+        entry = sim.client("sesv2", R).get_suppressed_destination(EmailAddress="bounce.auto@example.com")
+        attributes = entry["SuppressedDestination"]["Attributes"]
+        register = self.register(agent, "bounce.auto@example.com")
+        self.assertEqual(register["cause"], "adopted-feedback")
+        self.assertEqual(register["evidence"]["feedback_id"], attributes["FeedbackId"])
+        self.assertEqual(register["evidence"]["message_id"], attributes["MessageId"])
+        self.assertEqual(self.register(agent, "by/hand@example.com")["cause"], "adopted-manual")
+        shown = agent.cli("show", "bounce.auto@example.com").stdout
+        self.assertIn(attributes["FeedbackId"], shown)
+        # The trail has the adoption, which did not wait, and what became known of it.
+        self.assertEqual([d["cause"] for d in agent.show("bounce.auto@example.com")["history"]],
+                         ["adopted", "adopted-feedback"])
+        again = self.reconcile(agent, status=0)
+        self.assertEqual((again["differences"], again["api_calls"]["get"]), ([], 0))
+
+    def test_the_adoption_waits_for_nothing_and_questions_outlive_a_kill(self):
+        sim, agent = self.one()
+        put(sim, R, "a@example.com")
+        put(sim, R, "b@example.com")
+        sim.control("DELETE", R, "calls")
+        sim.faults(R, [{"operation": "GetSuppressedDestination", "delay_ms": 60000, "count": 1}])
+        report = self.reconcile(agent, status=0)
+        self.assertEqual([d["source"] for d in report["differences"]], [None, None])
+        self.assertEqual(agent.verdict("a@example.com"), "block")
+        self.assertEqual(sim.calls(R)["GetSuppressedDestination"], 1)
+        agent.kill()
+        agent.start()
+        for address in ("a@example.com", "b@example.com"):
+            self.wait_for_cause(agent, address, "adopted-manual")
+        self.assertEqual(sim.calls(R)["GetSuppressedDestination"], 3)
+
+    def test_a_question_is_cut_off_by_a_stop_and_asked_again(self):
+        sim, agent = self.one()
+        put(sim, R, "a@example.com")
+        sim.control("DELETE", R, "calls")
+        sim.faults(R, [{"operation": "GetSuppressedDestination", "delay_ms": 60000, "count": 1}])
+        run = subprocess.Popen([harness.SUPSYNC, "reconcile"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=dict(os.environ, SUPSYNC_SOCKET=agent.socket))
+        harness.wait_for(lambda: sim.calls(R).get("GetSuppressedDestination"), "the question")
+        start = time.monotonic()
+        self.assertEqual(agent.stop(), 0)
+        self.assertLess(time.monotonic() - start, SECONDS)
+        run.wait()
+        agent.start()
+        self.wait_for_cause(agent, "a@example.com", "adopted-manual")
+
+    def test_entries_that_are_gone_or_new_again_keep_what_is_known(self):
+        sim, agent = self.one()
+        for name in ("gone", "anew", "cleared", "asked"):
+            put(sim, R, name + "@example.com")
+        sim.control("DELETE", R, "calls")
+        sim.faults(R, [{"operation": "GetSuppressedDestination", "throttle": True, "count": 2}])
+        self.reconcile(agent, status=0)
+        # The questions wait for the rate, halved twice, while the world goes on.
+        delete(sim, R, "gone@example.com")
+        put(sim, R, "anew@example.com", "COMPLAINT")
+        self.clear(agent, "cleared@example.com")
+        self.wait_for_cause(agent, "asked@example.com", "adopted-manual")
+        sim.faults(R, [])
+        harness.wait_for(lambda: agent.status()["outbox"]["evidence"] == 0, "the questions")
+        self.assertEqual(self.register(agent, "gone@example.com")["cause"], "adopted")
+        self.assertEqual(self.register(agent, "anew@example.com")["cause"], "adopted")
+        self.assertEqual(agent.verdict("cleared@example.com"), "allow")
+
+    def test_urgent_writes_go_before_questions(self):
+        sim, agent = self.one(max_rps=2)
+        sim.control("PUT", R, "suppression", [{"EmailAddress": "q%04d@example.com" % i, "Reason": "BOUNCE"}
+                                              for i in range(800)])
+        self.reconcile(agent, status=0)
+        harness.wait_for(lambda: agent.status()["outbox"]["evidence"] > 0, "the questions")
+        start = time.monotonic()
+        agent.cli("suppress", "urgent@example.com", "--reason", "bounce", "--note", "n")
+        harness.wait_for(lambda: "urgent@example.com" in sim.suppression(R), "the put")
+        self.assertLess(time.monotonic() - start, 10)
+        self.assertGreater(agent.status()["outbox"]["evidence"], 700)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ static void check_decision(struct sup_slice in, struct sup_mem *m)
         return;
     FUZZ_CHECK(d.cls >= 1 && d.cls <= SUP_N_CLASSES && d.cls == cls);
     FUZZ_CHECK(d.state <= SUP_SUPPRESSED && d.state == r.state);
-    FUZZ_CHECK(d.cause <= SUP_CAUSE_IMPORT && d.expires_ms >= 0 && d.expires_ms == r.expires_ms);
+    FUZZ_CHECK(d.cause <= SUP_CAUSE_LAST && d.expires_ms >= 0 && d.expires_ms == r.expires_ms);
     FUZZ_CHECK(d.time == r.time && d.origin == r.origin && r.present);
     check_text(d.actor, SUP_ACTOR_MAX);
     check_text(d.note, SUP_NOTE_MAX);

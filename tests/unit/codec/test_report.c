@@ -1,3 +1,4 @@
+#include "codec/evidence.h"
 #include "codec/import_state.h"
 #include "codec/report.h"
 
@@ -44,6 +45,8 @@ static void report_comes_back(void **state)
                             .estimated_calls = 8,
                             .estimated_jobs = 9,
                             .estimated_ms = 10,
+                            .calls_per_day = 13,
+                            .budget_used_up = true,
                             .n_found = 12,
                             .n_differences = 11};
     struct sup_report out;
@@ -74,6 +77,8 @@ static void report_comes_back(void **state)
     assert_int_equal(out.n_differences, 11);
     assert_memory_equal(out.counts, in.counts, sizeof(in.counts));
     assert_memory_equal(out.calls, in.calls, sizeof(in.calls));
+    assert_int_equal(out.calls_per_day, 13);
+    assert_true(out.budget_used_up);
 }
 
 static void difference_comes_back_and_foreign_bytes_are_replaced(void **state)
@@ -85,6 +90,7 @@ static void difference_comes_back_and_foreign_bytes_are_replaced(void **state)
                                 .action = SUP_DO_ADOPT_ADD,
                                 .result = SUP_DIFF_DONE,
                                 .reason = SUP_REASON_COMPLAINT,
+                                .source = SUP_SOURCE_MANUAL,
                                 .time_ms = 77,
                                 .error = "cut \xc3"};
     struct sup_difference out;
@@ -99,6 +105,7 @@ static void difference_comes_back_and_foreign_bytes_are_replaced(void **state)
     assert_int_equal(out.action, in.action);
     assert_int_equal(out.result, in.result);
     assert_int_equal(out.reason, in.reason);
+    assert_int_equal(out.source, in.source);
     assert_int_equal(out.time_ms, 77);
     assert_string_equal(out.error, "cut ?");
 }
@@ -149,7 +156,8 @@ static void import_comes_back(void **state)
                                   .object_key = "supsync/a.json",
                                   .job_id = "j",
                                   .begin_ms = 5,
-                                  .rows = 6};
+                                  .rows = 6,
+                                  .run = true};
     struct sup_import_state out;
     struct sup_import_row row = {.spelling = "Foo@x.com", .reason = SUP_REASON_BOUNCE};
     struct sup_import_row row_out;
@@ -163,6 +171,7 @@ static void import_comes_back(void **state)
     assert_string_equal(out.job_id, in.job_id);
     assert_int_equal(out.begin_ms, 5);
     assert_int_equal(out.rows, 6);
+    assert_true(out.run);
     sup_buf_reset(&buf);
     sup_import_row_encode(&row, &buf);
     assert_int_equal(sup_import_row_decode(sup_buf_slice(&buf), &row_out, NULL), SUP_OK);
@@ -172,6 +181,36 @@ static void import_comes_back(void **state)
     sup_buf_reset(&buf);
     sup_import_row_encode(&row, &buf);
     assert_int_equal(sup_import_row_decode(sup_buf_slice(&buf), &row_out, NULL), SUP_ECORRUPT);
+}
+
+static void questions_come_back(void **state)
+{
+    struct sup_evidence_wanted in = {.spelling = "Foo@x.com",
+                                     .reason = SUP_REASON_COMPLAINT,
+                                     .last_update_ms = 1700000000123,
+                                     .decided_ms = 1700000000100,
+                                     .queued_ms = 1700000000200,
+                                     .attempts = 3};
+    struct sup_evidence_wanted out;
+
+    (void)state;
+    sup_evidence_wanted_encode(&in, &buf);
+    assert_int_equal(sup_evidence_wanted_decode(sup_buf_slice(&buf), &out, NULL), SUP_OK);
+    assert_string_equal(out.spelling, in.spelling);
+    assert_int_equal(out.reason, in.reason);
+    assert_int_equal(out.last_update_ms, in.last_update_ms);
+    assert_int_equal(out.decided_ms, in.decided_ms);
+    assert_int_equal(out.queued_ms, in.queued_ms);
+    assert_int_equal(out.attempts, 3);
+    /* Cut anywhere it is damaged or without what a later field said; never more than that. */
+    for (size_t n = 0; n < buf.n; n++) {
+        int rc = sup_evidence_wanted_decode(sup_slice_of(buf.p, n), &out, NULL);
+        assert_true(rc == SUP_ECORRUPT || (rc == SUP_OK && strcmp(out.spelling, in.spelling) == 0));
+    }
+    in.reason = SUP_REASON_NONE;
+    sup_buf_reset(&buf);
+    sup_evidence_wanted_encode(&in, &buf);
+    assert_int_equal(sup_evidence_wanted_decode(sup_buf_slice(&buf), &out, NULL), SUP_ECORRUPT);
 }
 
 static void newer_formats_are_refused(void **state)
@@ -265,6 +304,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(states_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(import_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(questions_come_back, setup, teardown),
         cmocka_unit_test(newer_formats_are_refused),
         cmocka_unit_test(keys_are_in_order),
         cmocka_unit_test(names_are_known),

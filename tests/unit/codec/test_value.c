@@ -60,7 +60,7 @@ static struct sup_decision random_decision(struct sup_rng *r, struct texts *t)
     struct sup_decision d = {
         .cls = (enum sup_class)(1 + sup_rng_below(r, SUP_N_CLASSES)),
         .state = property_chance(r, 50) ? SUP_SUPPRESSED : SUP_CLEARED,
-        .cause = (enum sup_cause)sup_rng_below(r, SUP_CAUSE_IMPORT + 1),
+        .cause = (enum sup_cause)sup_rng_below(r, SUP_CAUSE_LAST + 1),
         .time = property_edge_u64(r),
         .origin = property_edge_u64(r),
         .expires_ms = (int64_t)(property_edge_u64(r) >> 1),
@@ -98,7 +98,7 @@ static void assert_sound_decision(struct sup_decision d)
 
     assert_in_range(d.cls, 1, SUP_N_CLASSES);
     assert_in_range(d.state, 0, SUP_SUPPRESSED);
-    assert_in_range(d.cause, 0, SUP_CAUSE_IMPORT);
+    assert_in_range(d.cause, 0, SUP_CAUSE_LAST);
     assert_true(d.expires_ms >= 0);
     texts_of(&d, texts, max);
     for (size_t i = 0; i < N_TEXTS; i++) {
@@ -246,7 +246,7 @@ static void decisions_out_of_range(void **state)
     msg.expires_ms = -1;
     assert_int_equal(decode_code(&msg, &b, m, &out), SUP_ECORRUPT);
     msg.expires_ms = 0;
-    msg.cause = SUP_CAUSE_IMPORT + 1; /* a newer node's: the decision holds */
+    msg.cause = SUP_CAUSE_LAST + 1; /* a newer node's: the decision holds */
     assert_int_equal(decode_code(&msg, &b, m, &out), SUP_OK);
     assert_int_equal(out.cause, SUP_CAUSE_UNKNOWN);
     msg.cause = UINT32_MAX;

@@ -185,7 +185,8 @@ static void outbox_entries(void **state)
     sup_buf_init(&b, 1U << 16);
     for (size_t c = property_cases(5000); c > 0; c--) {
         struct sup_outbox_entry in = {.attempts = (uint32_t)property_edge_u64(&r),
-                                      .queued_ms = property_edge_i64(&r)};
+                                      .queued_ms = property_edge_i64(&r),
+                                      .run = property_chance(&r, 50)};
         struct sup_outbox_entry out;
         bool text = property_chance(&r, 50);
         /* what snprintf leaves of a long message: it may end inside a character */
@@ -198,7 +199,8 @@ static void outbox_entries(void **state)
         sup_outbox_entry_encode(&in, &b);
         memset(&out, 0xa5, sizeof(out));
         assert_int_equal(sup_outbox_entry_decode(sup_buf_slice(&b), &out, NULL), SUP_OK);
-        assert_true(out.attempts == in.attempts && out.queued_ms == in.queued_ms);
+        assert_true(out.attempts == in.attempts && out.queued_ms == in.queued_ms &&
+                    out.run == in.run);
         size_t n = strnlen(out.last_error, sizeof(out.last_error));
         assert_true(n < sizeof(out.last_error) && sup_utf8_valid(out.last_error, n));
         if (text)

@@ -194,7 +194,7 @@ static void make_decisions(struct world *w, struct sup_rng *r)
         struct sup_decision d = {
             .cls = (enum sup_class)(1 + sup_rng_below(r, SUP_N_CLASSES)),
             .state = property_chance(r, 50) ? SUP_SUPPRESSED : SUP_CLEARED,
-            .cause = (enum sup_cause)sup_rng_below(r, SUP_CAUSE_IMPORT + 1),
+            .cause = (enum sup_cause)sup_rng_below(r, SUP_CAUSE_LAST + 1),
             .time = sup_hlc_from_ms((int64_t)sup_rng_below(r, 6)) + sup_rng_below(r, 2),
             .origin = sup_rng_below(r, 3),
             .note = property_chance(r, 30) ? SUP_SLICE_LIT("note") : SUP_SLICE_LIT("other"),

@@ -26,12 +26,12 @@ static void names(void **state)
     /* any number has a name: it may come from a newer node */
     assert_string_equal(sup_class_name((enum sup_class)0), "unknown");
     assert_string_equal(sup_class_name((enum sup_class)99), "unknown");
-    for (int i = 0; i <= SUP_CAUSE_IMPORT; i++) {
+    for (int i = 0; i <= SUP_CAUSE_LAST; i++) {
         for (int j = 0; j < i; j++)
             assert_string_not_equal(sup_cause_name((enum sup_cause)i),
                                     sup_cause_name((enum sup_cause)j));
     }
-    assert_string_equal(sup_cause_name((enum sup_cause)9), "unknown");
+    assert_string_equal(sup_cause_name((enum sup_cause)(SUP_CAUSE_LAST + 1)), "unknown");
     assert_string_equal(sup_cause_name((enum sup_cause)0xffffffff), "unknown");
     assert_string_equal(sup_reason_name(SUP_REASON_BOUNCE), "BOUNCE");
     assert_string_equal(sup_reason_name(SUP_REASON_COMPLAINT), "COMPLAINT");
@@ -56,6 +56,8 @@ static void numbers_are_for_ever(void **state)
     assert_int_equal(SUP_CAUSE_BACKFILL, 6);
     assert_int_equal(SUP_CAUSE_ESCALATION, 7);
     assert_int_equal(SUP_CAUSE_IMPORT, 8);
+    assert_int_equal(SUP_CAUSE_ADOPTED_FEEDBACK, 9);
+    assert_int_equal(SUP_CAUSE_ADOPTED_MANUAL, 10);
 }
 
 static void expiry(void **state)
