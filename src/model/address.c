@@ -29,7 +29,30 @@ static bool is_atext(unsigned char c)
         return true;
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
-    return c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL;
+    switch (c) {
+    case '!':
+    case '#':
+    case '$':
+    case '%':
+    case '&':
+    case '\'':
+    case '*':
+    case '+':
+    case '-':
+    case '/':
+    case '=':
+    case '?':
+    case '^':
+    case '_':
+    case '`':
+    case '{':
+    case '|':
+    case '}':
+    case '~':
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int check_bytes(const char *s, size_t n, struct sup_err *err)
@@ -37,8 +60,8 @@ static int check_bytes(const char *s, size_t n, struct sup_err *err)
     const uint8_t *u = (const uint8_t *)s;
 
     for (size_t i = 0; i < n;) {
-        uint32_t cp = 0;
-        size_t len = sup_utf8_decode(u + i, n - i, &cp);
+        uint32_t cp = u[i];
+        size_t len = cp < 0x80 ? 1 : sup_utf8_decode(u + i, n - i, &cp);
         if (len == 0)
             return sup_err_set(err, SUP_EINPUT, "address is not valid UTF-8 at byte %zu", i);
         if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0))
@@ -72,9 +95,9 @@ static bool is_invisible(uint32_t cp)
 static int check_visible(const char *s, size_t n, struct sup_err *err)
 {
     for (size_t i = 0; i < n;) {
-        uint32_t cp = 0;
-        size_t len = sup_utf8_decode((const uint8_t *)s + i, n - i, &cp);
-        if (is_invisible(cp))
+        uint32_t cp = (uint8_t)s[i];
+        size_t len = cp < 0x80 ? 1 : sup_utf8_decode((const uint8_t *)s + i, n - i, &cp);
+        if (cp >= 0x80 && is_invisible(cp))
             return sup_err_set(err, SUP_EINPUT,
                                "address has the invisible character U+%04X at byte %zu",
                                (unsigned)cp, i);

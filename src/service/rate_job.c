@@ -42,8 +42,9 @@ struct sup_rate_job {
     size_t n, cap;
     struct cell *cells;
     size_t n_cells, cap_cells;
-    uint32_t *table; /* hash → cell + 1; 0 = free */
-    size_t table_n;  /* a power of two */
+    uint32_t *table;      /* hash → cell + 1; 0 = free */
+    uint32_t last[KINDS]; /* of the item before, cell + 1: mostly the same again */
+    size_t table_n;       /* a power of two */
     struct sup_buf value;
     /* of the event being taken */
     const struct sup_event *event;
@@ -85,6 +86,7 @@ void sup_rate_job_reset(struct sup_rate_job *j)
 {
     j->n = 0;
     j->n_cells = 0;
+    memset(j->last, 0, sizeof(j->last));
     sup_buf_reset(&j->bytes);
     memset(j->table, 0, j->table_n * sizeof(*j->table));
 }
@@ -167,6 +169,17 @@ static int find_cell(struct sup_rate_job *j, enum sup_rate_kind kind, struct sup
     return SUP_OK;
 }
 
+/* Says no of names that are not as they are kept: too long, or in capitals. */
+static bool is_cell(const struct sup_rate_job *j, uint32_t cell, enum sup_rate_kind kind,
+                    struct sup_slice name)
+{
+    const struct cell *c = &j->cells[cell];
+    const uint8_t *key = j->bytes.p + c->key_at;
+
+    return c->key_n == 5 + name.n && sup_get_be32(key) == j->minute && key[4] == (uint8_t)kind &&
+           (name.n == 0 || memcmp(key + 5, name.p, name.n) == 0);
+}
+
 /* --- taking --- */
 
 static int add_cells(struct sup_rate_job *j, struct item *it, struct sup_slice domain)
@@ -184,9 +197,15 @@ static int add_cells(struct sup_rate_job *j, struct item *it, struct sup_slice d
     for (size_t i = 0; i < KINDS; i++) {
         if (names[i].name.n == 0 && names[i].kind != SUP_RATE_REGION)
             continue;
-        int rc = find_cell(j, names[i].kind, names[i].name, &it->cells[it->n_cells]);
+        uint32_t *cell = &it->cells[it->n_cells];
+        int rc = SUP_OK;
+        if (j->last[i] != 0 && is_cell(j, j->last[i] - 1, names[i].kind, names[i].name))
+            *cell = j->last[i] - 1;
+        else
+            rc = find_cell(j, names[i].kind, names[i].name, cell);
         if (rc != SUP_OK)
             return rc;
+        j->last[i] = *cell + 1;
         it->n_cells++;
     }
     return SUP_OK;
