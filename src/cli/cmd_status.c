@@ -53,6 +53,8 @@ static void put_lag(const json_t *p)
     printf("%" JSON_INTEGER_FORMAT " behind", number(p, "lag_mutations"));
     if (lag > 0)
         printf(" for %.1f s", lag);
+    else if (lag < 0)
+        fputs(", never level yet", stdout);
     if (number(p, "unacked_mutations") > 0)
         printf(", lacks %" JSON_INTEGER_FORMAT " of ours for %.1f s",
                number(p, "unacked_mutations"),
@@ -72,24 +74,30 @@ static void put_peer_more(struct sup_cli *cli, const json_t *p)
            sup_cli_text(p, "members", "?"));
     put_label(cli, "");
     printf("  %" JSON_INTEGER_FORMAT " repairs (%" JSON_INTEGER_FORMAT
-           " decisions, %" JSON_INTEGER_FORMAT " B, last %s), %" JSON_INTEGER_FORMAT
-           " refusals, %" JSON_INTEGER_FORMAT " quarantined, incarnation %s\n",
+           " decisions, %" JSON_INTEGER_FORMAT " B, last %s)%s, %" JSON_INTEGER_FORMAT
+           " refusals, %" JSON_INTEGER_FORMAT " quarantined, %" JSON_INTEGER_FORMAT
+           " gaps, %" JSON_INTEGER_FORMAT " stalls\n",
            number(repair, "count"), number(repair, "decisions"), number(repair, "bytes"),
-           sup_cli_text(repair, "last", "never"), number(p, "refusals"), number(p, "quarantined"),
+           sup_cli_text(repair, "last", "never"),
+           is_true(repair, "needed") ? ", needs one from us" : "", number(p, "refusals"),
+           number(p, "quarantined"), number(p, "gaps"), number(p, "stalls"));
+    put_label(cli, "");
+    printf("  last heard %s, incarnation %s\n", sup_cli_text(p, "last_contact", "never"),
            sup_cli_text(p, "incarnation", "?"));
 }
 
 static void put_peer(struct sup_cli *cli, const json_t *p)
 {
     bool connected = is_true(p, "connected");
+    double rtt = json_number_value(json_object_get(p, "rtt_ms"));
     const char *error = sup_cli_text(p, "last_error", NULL);
 
     sup_cli_put(cli, SUP_PLAIN, 20, sup_cli_text(p, "name", "?"));
     sup_cli_put(cli, connected ? SUP_GREEN : SUP_RED, 14, connected ? "connected" : "unreachable");
     put_lag(p);
-    if (connected)
-        printf(", %.1f ms away", json_number_value(json_object_get(p, "rtt_ms")));
-    else
+    if (connected && rtt >= 0)
+        printf(", %.1f ms away", rtt);
+    else if (!connected)
         printf(", last heard %s", sup_cli_text(p, "last_contact", "never"));
     if (error != NULL && (!connected || cli->verbose)) {
         fputs(": ", stdout);

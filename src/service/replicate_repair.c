@@ -1,5 +1,6 @@
 #include "service/replicate_repair.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -23,13 +24,27 @@ bool sup_peer_repair_root(struct sup_apply *apply, uint8_t root[SUP_REPAIR_ROOT_
     return true;
 }
 
-static void count(const struct sup_peer_repair *r, const char *name, const char *help, uint64_t n)
+static void count(const struct sup_peer_repair *r, uint64_t ended, uint64_t decisions,
+                  uint64_t symbols, uint64_t bytes)
 {
+    const struct {
+        const char *name, *help;
+        uint64_t n;
+    } counters[] = {
+        {"supsync_repairs_total", "Repairs from a peer that ended", ended},
+        {"supsync_repair_decisions_total", "Decisions that repair brought", decisions},
+        {"supsync_repair_symbols_total", "Coded symbols received", symbols},
+        {"supsync_repair_bytes_total", "Bytes of symbols, sums and decisions that repair took",
+         bytes},
+    };
     struct sup_buf label;
 
     sup_buf_init(&label, 512);
     sup_metric_label(&label, "peer", r->peer);
-    sup_metric_add(sup_metric(name, sup_buf_str(&label), SUP_COUNTER, help), (int64_t)n);
+    for (size_t i = 0; i < SUP_COUNT(counters); i++)
+        sup_metric_add(
+            sup_metric(counters[i].name, sup_buf_str(&label), SUP_COUNTER, counters[i].help),
+            (int64_t)counters[i].n);
     sup_buf_fini(&label);
 }
 
@@ -41,6 +56,7 @@ void sup_peer_repair_begin(struct sup_peer_repair *r, const char *peer, struct s
 
     *r = (struct sup_peer_repair){
         .peer = peer, .apply = apply, .store = store, .session = able ? session : NULL};
+    count(r, 0, 0, 0, 0); /* a counter that is not there cannot be seen to rise */
     sup_rng_seed(&r->rng, sup_random_u64());
     sup_repair_when_begin(&r->when, sup_mono_ms(), hello->node_id < sup_apply_node_id(apply));
 }
@@ -145,11 +161,7 @@ static void finished(struct sup_peer_repair *r, const struct sup_repair_report *
     sup_repair_when_done(&r->when, now, outcome, &r->rng);
     sup_repair_pull_free(r->pull);
     r->pull = NULL;
-    count(r, "supsync_repairs_total", "Repairs from a peer that ended", 1);
-    count(r, "supsync_repair_decisions_total", "Decisions that repair brought", report->applied);
-    count(r, "supsync_repair_symbols_total", "Coded symbols received", report->stats.symbols);
-    count(r, "supsync_repair_bytes_total", "Bytes of symbols, sums and decisions that repair took",
-          r->bytes);
+    count(r, 1, report->applied, report->stats.symbols, r->bytes);
     if (r->total) {
         pthread_mutex_lock(r->mutex);
         r->total->ended++;

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 import unittest
 
 import harness
@@ -183,6 +184,19 @@ class Members(harness.TestCase):
         harness.wait_for(lambda: "the mesh section is missing" in eu.log(), "the refusal")
         self.assertEqual(eu.process.wait(30), 2)
 
+    def every_metric_is_described(self, agent, peer):
+        """Those of README's table, and those of repairs, from the beginning, with HELP and TYPE."""
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md"), encoding="utf-8") as f:
+            table = f.read().split("| metric `supsync_peer_…` |")[1].split("\n\n")[0]
+        names = ["supsync_peer_" + n for row in table.splitlines()[2:] for n in re.findall(r"`(\w+)`", row.split("|")[1])]
+        self.assertGreater(len(names), 15)
+        names += ["supsync_repair%s_total" % n for n in ("s", "_decisions", "_bytes", "_symbols")]
+        text = agent.request("GET", "/metrics").body.decode()
+        for name in names:
+            self.assertIsNotNone(self.metric(agent, name, peer), name)
+            kind = "counter" if name.endswith("_total") else "gauge"
+            self.assertRegex(text, "(?m)^# HELP %s .+\n# TYPE %s %s$" % (name, name, kind))
+
     def test_lag_shows_while_a_peer_is_stopped(self):
         eu, us = self.mesh(THREE[:2])
         for agent in (eu, us):
@@ -207,6 +221,14 @@ class Members(harness.TestCase):
             self.assertGreater(self.metric(eu, "supsync_peer_lag_milliseconds", us.node), 1000)
             text = eu.cli("status", "-v").stdout
             self.assertIn("lacks 20 of ours", text)
+            self.assertRegex(text, r"0 behind for \d+\.\d s, lacks 20 of ours for \d+\.\d s, last heard 20")
+            for what in ("reconnects, clock", "0 repairs (0 decisions, 0 B", "0 refusals", "0 quarantined", "0 gaps", "0 stalls"):
+                self.assertIn(what, text)
+            # What was heard last does not get younger, in any of the three.
+            heard = self.peer(eu, us.node)["last_contact"]
+            self.assertIn("last heard " + heard, text)
+            self.assertLess(self.metric(eu, "supsync_peer_last_contact_milliseconds", us.node), time.time() * 1000 - 2000)
+            self.assertGreater(self.metric(eu, "supsync_peer_unacked_milliseconds", us.node), 1000)
         finally:
             us.process.send_signal(signal.SIGCONT)
         harness.wait_for(lambda: us.verdict("stuck19@example.com") == "block", "the rest")
@@ -214,6 +236,7 @@ class Members(harness.TestCase):
             lambda: self.peer(eu, us.node)["unacked_mutations"] == 0 and self.peer(eu, us.node)["lag_seconds"] == 0,
             "level again")
         peer = self.peer(eu, us.node)
+        self.every_metric_is_described(eu, us.node)
         self.assertGreater(peer["bytes_in"], 0)
         self.assertGreater(peer["bytes_out"], 0)
 
