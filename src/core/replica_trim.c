@@ -2,7 +2,7 @@
  *
  * Each time that a node cannot be sure of its incarnation it takes a new one, and without an end
  * for the old ones version vectors would grow for ever. One is forgotten when it is no member's
- * present one, nothing of its log is left here, and all members have it all or do not speak of it,
+ * present one, nobody wants its log, and all members have it all or do not speak of it,
  * and all that for a while, so that nodes which look at different times come to it together.
  *
  * Nothing is lost by it. A node that comes back with an old copy of its store asks for what nobody
@@ -51,11 +51,16 @@ static void mark_left_behind(struct sup_replica *r, const struct sup_vv *target)
     }
 }
 
-/* Is there nothing left to do about it? */
+/* Is there nothing left to do about it? The log may not be trimmed here because some have forgotten
+ * the incarnation before this node knew that all had it: who is connected, and for so long does not
+ * ask for it, does not want it. */
 static bool settled_everywhere(const struct sup_replica *r, const struct sup_replica_self *s,
                                const struct sup_vv_entry *e)
 {
-    if (e->incarnation == s->incarnation || sup_vv_get(&s->floor, e->incarnation) != e->seq)
+    bool trimmed = sup_vv_get(&s->floor, e->incarnation) == e->seq;
+    bool forgotten = false;
+
+    if (e->incarnation == s->incarnation)
         return false;
     for (size_t i = 0; i < r->opts.n_peers; i++) {
         const struct sup_replica_peer *p = &r->peers[i];
@@ -64,8 +69,11 @@ static bool settled_everywhere(const struct sup_replica *r, const struct sup_rep
             continue;
         if (p->incarnation == 0 || p->incarnation == e->incarnation || (has > 0 && has < e->seq))
             return false;
+        if (!trimmed && has == 0 && !p->pull.up)
+            return false;
+        forgotten = forgotten || has == 0;
     }
-    return true;
+    return trimmed || forgotten;
 }
 
 static void retire(const struct sup_replica_ctx *c)

@@ -234,6 +234,8 @@ static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts
     a->opts = *opts;
     if (!a->opts.wall_ms)
         a->opts.wall_ms = sup_wall_ms;
+    if (!a->opts.mono_ms)
+        a->opts.mono_ms = sup_mono_ms;
     if (!a->opts.random_id)
         a->opts.random_id = sup_random_id;
     a->batch = (struct sup_writer_opts){.store = opts->store,

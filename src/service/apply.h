@@ -25,6 +25,7 @@ struct sup_apply_options {
     int64_t max_clock_drift_ms;
     int64_t dedup_ttl_ms;
     int64_t (*wall_ms)(void);    /* NULL: the system's */
+    int64_t (*mono_ms)(void);    /* likewise */
     uint64_t (*random_id)(void); /* NULL: the kernel's; never 0 */
     /* Moved on with each commit; borrowed, made of this store and hash; NULL: no sketch is kept. */
     struct sup_sketch_keeper *keeper;

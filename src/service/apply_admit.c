@@ -49,7 +49,7 @@ void sup_apply_heard(struct sup_apply *a, uint64_t member, uint64_t incarnation,
         m = &a->members[a->n_members++];
     if (m)
         *m = (struct sup_apply_member){
-            .id = member, .incarnation = incarnation, .seq = seq, .mono_ms = sup_mono_ms()};
+            .id = member, .incarnation = incarnation, .seq = seq, .mono_ms = a->opts.mono_ms()};
     pthread_mutex_unlock(&a->mutex);
 }
 
@@ -89,13 +89,13 @@ static bool forgotten(const struct sup_apply *a, uint64_t incarnation)
         if (a->members[i].incarnation == incarnation)
             return false;
     }
-    return since > 0 && sup_mono_ms() - (int64_t)since < FORGOTTEN_MS;
+    return since > 0 && a->opts.mono_ms() - (int64_t)since < FORGOTTEN_MS;
 }
 
 /* With the mutex. */
 static void note_forgotten(struct sup_apply *a, uint64_t incarnation)
 {
-    int64_t now = sup_mono_ms();
+    int64_t now = a->opts.mono_ms();
 
     for (size_t i = a->forgotten.n; i > 0; i--) {
         const struct sup_vv_entry *e = &a->forgotten.e[i - 1];
@@ -146,7 +146,7 @@ int sup_apply_retire(struct sup_apply *a, struct sup_txn *t, const struct sup_vv
 
 static void complain(struct sup_apply *a, uint64_t incarnation)
 {
-    int64_t now = sup_mono_ms();
+    int64_t now = a->opts.mono_ms();
 
     if (a->complained_ms != INT64_MIN && now - a->complained_ms < LOG_EVERY_MS)
         return;
@@ -190,7 +190,7 @@ uint64_t sup_apply_believed(struct sup_apply *a, uint64_t incarnation, uint64_t 
     if (forgotten(a, incarnation))
         seq = 0;
     else if (m && m->id != a->source.id && m->incarnation == incarnation && seq > m->seq &&
-             sup_mono_ms() - m->mono_ms < HEARD_MS)
+             a->opts.mono_ms() - m->mono_ms < HEARD_MS)
         seq = m->seq;
     pthread_mutex_unlock(&a->mutex);
     return seq;

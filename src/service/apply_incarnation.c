@@ -45,7 +45,7 @@ static bool may_continue(struct sup_apply *a)
     if (!sup_apply_is_certain(a))
         return false;
     return a->revoked != a->now.incarnation ||
-           (a->doubted_ms != INT64_MIN && sup_mono_ms() - a->doubted_ms < DOUBT_EVERY_MS);
+           (a->doubted_ms != INT64_MIN && a->opts.mono_ms() - a->doubted_ms < DOUBT_EVERY_MS);
 }
 
 /* When the version vector has no room the old one is continued: a node that cannot decide would be
@@ -61,7 +61,7 @@ static void renew(struct sup_apply *a, struct sup_txn *t)
         return;
     }
     if (sup_apply_is_certain(a))
-        a->doubted_ms = sup_mono_ms();
+        a->doubted_ms = a->opts.mono_ms();
     a->now.incarnation = a->opts.random_id();
     a->now.fresh = true;
     sup_meta_put_u64(t, SUP_META_INCARNATION, a->now.incarnation);

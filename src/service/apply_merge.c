@@ -271,12 +271,39 @@ int sup_apply_decide(struct sup_apply *a, struct sup_txn *t, const struct sup_pr
     return rc;
 }
 
+/* Does another decision of the same node and time wait there, that wins against this one? */
+static int waits_larger(struct sup_apply *a, struct sup_txn *t, const struct sup_key *k,
+                        const struct sup_register *reg, bool *yes, struct sup_err *err)
+{
+    struct sup_log_entry e;
+    struct sup_register waiting;
+    int64_t arrived = 0;
+    int rc = sup_txn_get(t, SUP_CF_QUARANTINE, sup_key_slice(k), &a->scratch);
+
+    *yes = false;
+    if (rc == SUP_ENOTFOUND)
+        return SUP_OK;
+    if (rc != SUP_OK)
+        return sup_err_set(err, rc, "cannot read the quarantine: %s", sup_code_name(rc));
+    rc = sup_quarantined_decode(sup_buf_slice(&a->scratch), a->mem, &e, &arrived, err);
+    if (rc == SUP_OK)
+        rc = sup_log_entry_register(&e, &waiting, err);
+    *yes = rc == SUP_OK && sup_decision_cmp(&waiting, reg) >= 0;
+    return rc;
+}
+
+/* Events of one second are decisions of one time: of those of a node only the largest counts. */
 int sup_apply_quarantine(struct sup_apply *a, struct sup_txn *t, const struct sup_log_entry *e,
                          const struct sup_register *reg, struct sup_err *err)
 {
     struct sup_key k;
+    bool larger;
+    int rc;
 
     sup_key_quarantine(&k, reg->time, (uint8_t)e->cls, reg->origin, e->key);
+    rc = waits_larger(a, t, &k, reg, &larger, err);
+    if (rc != SUP_OK || larger)
+        return rc;
     sup_buf_reset(&a->scratch);
     sup_quarantined_encode(e, a->batch_ms, &a->scratch);
     return put(t, SUP_CF_QUARANTINE, &k, &a->scratch, err);

@@ -51,6 +51,7 @@ void sim_shape_choose(struct sim *s)
     h->hold_ms = sim_chance(s, 100) ? 50 + (int64_t)sim_below(s, 500) : 0;
     h->window = sim_chance(s, 800) ? 1 + sim_below(s, 2000) : 0;
     h->chunk = sim_chance(s, 900) ? 1 + sim_below(s, 3) : 0;
+    h->retire_ms = sim_chance(s, 300) ? 1000 + (int64_t)sim_below(s, 30000) : 0;
     h->log_max = sim_chance(s, 200) ? 1 + sim_below(s, 10) : 0;
 }
 

@@ -184,6 +184,28 @@ static int run_adopt(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
     return sup_apply_adopt_vv(j->node->apply, t, &vv, err);
 }
 
+static int run_retire(struct sim_job *j, struct sup_txn *t, struct sup_err *err)
+{
+    struct sup_vv one;
+
+    sup_vv_init(&one);
+    (void)sup_vv_raise(&one, j->retire.incarnation, j->retire.seq);
+    return sup_apply_retire(j->node->apply, t, &one, err);
+}
+
+/* What is forgotten is no claim any more. */
+static void retired(struct sim_job *j)
+{
+    struct sup_vv vv;
+
+    sup_apply_vv(j->node->apply, &vv);
+    if (sup_vv_get(&vv, j->retire.incarnation) > 0)
+        return;
+    j->sim->count.retired++;
+    sup_vv_remove(&j->node->claimed, j->retire.incarnation);
+    sim_tracef(j->sim, "%s forgets an incarnation", j->node->name);
+}
+
 /* For the planted bug: digests as they were before the job. */
 static void note_digests(struct sim_job *j, struct sup_txn *t)
 {
@@ -226,6 +248,9 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
 
     if (j->sim->plant == PLANT_STALE_SKETCH)
         note_digests(j, t);
+    if (j->kind == JOB_MUTATIONS || j->kind == JOB_RECORDS || j->kind == JOB_ADOPT ||
+        j->kind == JOB_PART)
+        sup_apply_from(j->node->apply, sim_member(j->sim, j->node, j->peer));
     switch (j->kind) {
     case JOB_DECIDE:
         sim_touch(j, j->proposal.key);
@@ -242,6 +267,8 @@ static int run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err *err
         return sup_apply_release(j->node->apply, t, RELEASE_MAX, &j->count, err);
     case JOB_TRIM:
         return sup_apply_trim(j->node->apply, t, &j->trim, TRIM_MAX, err);
+    case JOB_RETIRE:
+        return run_retire(j, t, err);
     case JOB_PART:
         return sim_join_part_run(j, t, err);
     case JOB_PHASE:
@@ -328,6 +355,8 @@ static void done(struct sup_apply_job *job, int code, const struct sup_err *err)
     j->code = code;
     if (code == SUP_OK && j->kind == JOB_PART)
         sim_join_noted(j);
+    if (code == SUP_OK && j->kind == JOB_RETIRE)
+        retired(j);
     if (j->node->dying)
         return;
     if (code == SUP_OK && j->touched)

@@ -122,6 +122,7 @@ static int summary(const struct totals *t, int64_t began)
     say("alone", t->n.alone);
     say("members added", t->n.added);
     say("gone", t->n.left);
+    say("incarnations forgotten", t->n.retired);
     say("quarantined", t->n.quarantined);
     say("decisions acknowledged", t->n.acked);
     say("of them lost with their disk", t->n.excused);

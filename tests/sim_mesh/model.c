@@ -303,6 +303,25 @@ static bool quarantine_empty(struct sim_node *n)
     return empty;
 }
 
+void sim_trace_nodes(struct sim *s)
+{
+    for (unsigned i = 0; i < s->shape.n_nodes && s->trace; i++) {
+        struct sim_node *n = &s->nodes[i];
+        struct sup_vv vv;
+        if (!sim_is_member(n) || !n->running)
+            continue;
+        sup_apply_vv(n->apply, &vv);
+        sim_tracef(s, "%s: %s%s%s, root %llx, has", n->name,
+                   n->joining ? sup_join_phase_name(n->joining->said) : "old",
+                   n->n_jobs > 0 ? ", jobs wait" : "", quarantine_empty(n) ? "" : ", quarantine",
+                   (unsigned long long)sup_sketch_keeper_root(n->keeper).sum.digest);
+        for (size_t k = 0; k < vv.n; k++)
+            sim_tracef(s, "    %016llx %llu%s", (unsigned long long)vv.e[k].incarnation,
+                       (unsigned long long)vv.e[k].seq,
+                       vv.e[k].incarnation == sup_apply_incarnation(n->apply) ? " (its own)" : "");
+    }
+}
+
 bool sim_converged(struct sim *s)
 {
     const struct sim_node *first = &s->nodes[sim_first_member(s)];

@@ -75,6 +75,7 @@ static struct sim_msg *copy(const struct sim_msg *m)
 
     c->cost = m->cost;
     c->root = m->root;
+    c->incarnation = m->incarnation;
     c->standing = m->standing;
     c->snapshots = m->snapshots;
     c->adopt = m->adopt;
@@ -135,6 +136,7 @@ void sim_send(struct sim *s, struct sim_msg *m)
 
 static void send_hello(struct sim *s, struct sim_node *n, struct sim_msg *m)
 {
+    m->incarnation = sup_apply_incarnation(n->apply);
     m->standing = sim_join_standing(n);
     m->snapshots = n->joining;
     sim_send(s, m);
@@ -199,6 +201,7 @@ static void heartbeats(struct sim *s, struct sim_node *n, unsigned peer)
     if (in->accepted) {
         struct sim_msg *m = sim_msg_new(MSG_HEARTBEAT, n->id, peer, false, in->accepted, &vv);
         m->root = sup_sketch_keeper_root(n->keeper);
+        m->incarnation = sup_apply_incarnation(n->apply);
         m->standing = sim_join_standing(n);
         sim_send(s, m);
         sim_give_tick(s, in);
@@ -222,10 +225,24 @@ void sim_conn_tick(struct sim *s, struct sim_node *n)
 
 /* --- arrival --- */
 
+/* Which incarnation is its own the server says itself; and of what it has, only what can be taken
+ * from it is lacking here. */
+static void admit(struct sim *s, struct sim_node *n, const struct sim_msg *m, struct sup_vv *vv)
+{
+    uint64_t member = sim_member(s, n, m->from);
+
+    if (m->type != MSG_TRIMMED) {
+        conn_of(s, m)->incarnation = m->incarnation;
+        sup_apply_heard(n->apply, member, m->incarnation, sup_vv_get(vv, m->incarnation));
+    }
+    sup_apply_admissible(n->apply, member, vv);
+}
+
 static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, struct sup_vv *vv)
 {
     struct sim_conn *c = conn_of(s, m);
-    struct sup_replica_event e = {.peer = sim_peer_index(n, m->from), .session = m->session};
+    struct sup_replica_event e = {
+        .peer = sim_peer_index(n, m->from), .session = m->session, .incarnation = m->incarnation};
     struct sup_vv own;
 
     e.vv = vv;
@@ -253,6 +270,7 @@ static void take_hello(struct sim *s, struct sim_node *n, struct sim_msg *m, str
         sup_repair_when_begin(&c->when, s->now, m->from < n->id);
         c->view.standing = m->standing;
         c->view.snapshots = m->snapshots;
+        admit(s, n, m, vv);
         /* Before the replica decides whether to pull: a copy may be better. */
         sim_join_heard(s, n, m->from, vv);
         e.type = SUP_EV_DIALED;
@@ -294,12 +312,14 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
                                   .session = m->session,
                                   .m = m->m,
                                   .n = m->n,
-                                  .cost = m->cost};
+                                  .cost = m->cost,
+                                  .incarnation = m->incarnation};
 
     e.vv = vv;
     switch (m->type) {
     case MSG_HEARTBEAT:
         conn_of(s, m)->view.standing = m->standing;
+        admit(s, n, m, vv);
         sim_join_heard(s, n, m->from, vv);
         e.type = SUP_EV_PEER_VV;
         e.pull = sim_join_pulls_from(n, &conn_of(s, m)->view);
@@ -311,10 +331,13 @@ static void take_by_dialer(struct sim *s, struct sim_node *n, struct sim_msg *m,
         sim_step(s, n, &e, copy(m));
         break;
     case MSG_TRIMMED:
+        admit(s, n, m, vv);
         e.type = SUP_EV_TRIMMED;
         sim_step(s, n, &e, NULL);
         break;
     case MSG_REPAIRED:
+        e.type = SUP_EV_REPAIRING;
+        sim_step(s, n, &e, NULL);
         sim_repair_take(s, n, copy(m));
         break;
     case MSG_SNAPSHOT:

@@ -16,6 +16,11 @@ static int64_t wall(void)
     return clock_sim->wall_base + clock_sim->now + (clock_node ? clock_node->clock_offset_ms : 0);
 }
 
+static int64_t mono(void)
+{
+    return clock_sim->now;
+}
+
 static uint64_t random_id(void)
 {
     return sup_rng_u64(&clock_sim->rng) | 1;
@@ -39,6 +44,11 @@ size_t sim_peer_index(const struct sim_node *n, unsigned other)
 unsigned sim_peer_node(const struct sim_node *n, size_t index)
 {
     return index < n->n_peers ? n->peers[index] : n->id;
+}
+
+uint64_t sim_member(const struct sim *s, const struct sim_node *n, unsigned other)
+{
+    return sup_apply_member(n->apply, s->nodes[other].name);
 }
 
 /* --- claims --- */
@@ -136,7 +146,8 @@ static void send_floor(struct sim *s, struct sim_node *n, const struct sup_repli
              sim_msg_new(MSG_TRIMMED, n->id, sim_peer_node(n, a->peer), false, a->session, &floor));
 }
 
-static void trim(struct sim *s, struct sim_node *n, const struct sup_vv *upto)
+/* again: it was trimmed as far before. */
+static void trim(struct sim *s, struct sim_node *n, const struct sup_vv *upto, bool again)
 {
     struct sup_vv all;
 
@@ -148,8 +159,19 @@ static void trim(struct sim *s, struct sim_node *n, const struct sup_vv *upto)
         struct sim_job *j = sim_job_new(s, n, JOB_TRIM);
         j->trim =
             (struct sup_apply_trim){.incarnation = upto->e[i].incarnation, .upto = upto->e[i].seq};
-        for (unsigned k = 0; k < s->shape.n_nodes; k++)
+        for (unsigned k = 0; k < s->shape.n_nodes && !again; k++)
             j->knew |= n->knows[k] ? 1U << k : 0;
+        sim_submit(s, j);
+    }
+}
+
+/* First what a crash may have left of their logs. */
+static void retire(struct sim *s, struct sim_node *n, const struct sup_vv *incarnations)
+{
+    trim(s, n, incarnations, true);
+    for (size_t i = 0; i < incarnations->n; i++) {
+        struct sim_job *j = sim_job_new(s, n, JOB_RETIRE);
+        j->retire = incarnations->e[i];
         sim_submit(s, j);
     }
 }
@@ -217,9 +239,11 @@ static void act(struct sim *s, struct sim_node *n, const struct sup_replica_acti
             sup_apply_revoke(n->apply, a->amount);
         break;
     case SUP_ACT_TRIM:
-        trim(s, n, &all->trim);
+        trim(s, n, &all->trim, false);
         break;
-    case SUP_ACT_RETIRE: /* of no node here its present incarnation is known: none retires */
+    case SUP_ACT_RETIRE:
+        retire(s, n, &all->retire);
+        break;
     case SUP_ACT_ALARM:
         break;
     }
@@ -235,6 +259,7 @@ void sim_step(struct sim *s, struct sim_node *n, const struct sup_replica_event 
 
     self.holds = !sim_join_pulls(n);
     self.incarnation = sup_apply_incarnation(n->apply);
+    self.certain = sup_apply_certain(n->apply);
     sup_apply_vv(n->apply, &self.vv);
     sup_apply_floor(n->apply, &self.floor);
     if (s->plant == PLANT_EARLY_ACK)
@@ -265,6 +290,14 @@ void sim_serve(struct sim *s, struct sim_node *n)
 
 /* --- life --- */
 
+static void load_peer(struct sim_node *n, size_t index)
+{
+    unsigned peer = sim_peer_node(n, index);
+
+    sup_replica_load(n->replica, index, &n->saved[peer]);
+    sup_replica_load_incarnation(n->replica, index, n->saved_incarnation[peer]);
+}
+
 static void open_apply(struct sim *s, struct sim_node *n)
 {
     struct sup_apply_options o = {.store = n->store,
@@ -272,11 +305,13 @@ static void open_apply(struct sim *s, struct sim_node *n)
                                   .max_clock_drift_ms = SIM_DRIFT_MS,
                                   .dedup_ttl_ms = 86400000,
                                   .wall_ms = wall,
+                                  .mono_ms = mono,
                                   .random_id = random_id,
                                   .threadless = true};
     struct sup_replica_options r = {.n_peers = n->n_peers,
                                     .seed = sup_rng_u64(&s->rng),
                                     .trim_every_ms = s->shape.trim_ms,
+                                    .retire_ms = s->shape.retire_ms,
                                     .credit = s->shape.credit,
                                     .message = s->shape.message,
                                     .log_max = s->shape.log_max};
@@ -292,8 +327,9 @@ static void open_apply(struct sim *s, struct sim_node *n)
         fprintf(stderr, "%s\n", err.msg);
         abort();
     }
+    sup_apply_share_among(n->apply, n->n_peers);
     for (size_t p = 0; p < r.n_peers; p++)
-        sup_replica_load(n->replica, p, &n->saved[sim_peer_node(n, p)]);
+        load_peer(n, p);
     if (s->plant == PLANT_REUSED_INCARNATION)
         sup_apply_settle(n->apply, sup_apply_incarnation(n->apply));
 }
@@ -350,7 +386,8 @@ void sim_node_add_peer(struct sim *s, struct sim_node *n, unsigned peer)
     if (sup_replica_add(n->replica, NULL) != SUP_OK)
         abort();
     n->peers[n->n_peers] = peer;
-    sup_replica_load(n->replica, n->n_peers++, &n->saved[peer]);
+    load_peer(n, n->n_peers++);
+    sup_apply_share_among(n->apply, n->n_peers);
     sim_join_member(s, n, peer, true);
     sup_apply_settle(n->apply, 0); /* there is somebody new to ask */
     sim_push(s, 1,
@@ -415,6 +452,7 @@ static void forget(struct sim *s, struct sim_node *n)
     n->issued = 0;
     for (unsigned p = 0; p < s->shape.n_nodes; p++)
         sup_vv_init(&n->saved[p]);
+    memset(n->saved_incarnation, 0, s->shape.n_nodes * sizeof(*n->saved_incarnation));
 }
 
 void sim_node_wipe(struct sim *s, struct sim_node *n)
@@ -481,6 +519,8 @@ void sim_node_tick(struct sim *s, struct sim_node *n)
             struct sup_replica_peer_view view;
             sup_replica_peer(n->replica, p, &view);
             sup_vv_copy(&n->saved[sim_peer_node(n, p)], view.has);
+            n->saved_incarnation[sim_peer_node(n, p)] =
+                s->conns[n->id][sim_peer_node(n, p)].incarnation;
         }
     }
     sim_push(s, 1000, (struct sim_event){.type = EV_TICK, .node = n->id, .life = n->life});

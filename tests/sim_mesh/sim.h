@@ -5,6 +5,7 @@
 #include "codec/value.h"
 #include "core/repair_when.h"
 #include "core/replica.h"
+#include "service/apply_members.h"
 #include "service/apply_txn.h"
 #include "service/join_store.h"
 #include "service/replicate_log.h"
@@ -67,7 +68,8 @@ struct sim_msg {
     uint64_t session;
     uint64_t cost;
     struct sup_sketch_sum root; /* of HEARTBEAT */
-    enum sup_standing standing; /* of HELLO and HEARTBEAT */
+    uint64_t incarnation;       /* of HELLO and HEARTBEAT: the sender's present one */
+    enum sup_standing standing; /* likewise */
     bool snapshots;             /* of HELLO: the program knows of them */
     bool adopt;                 /* of REPAIR and REPAIRED: the vector is taken over, too */
     struct sup_vv_entry *vv;
@@ -88,6 +90,7 @@ struct sim_conn {
     int64_t accepted_heard;
     struct sup_repair_when when; /* the dialler's */
     struct sup_join_peer view;   /* likewise: of the server */
+    uint64_t incarnation;        /* likewise, as it last said */
     struct sim_giving *giving;   /* the server's, from the first SNAPSHOT_ASK on */
     uint64_t roots_heard;
     bool repairing;     /* because roots differed */
@@ -103,6 +106,7 @@ enum sim_job_kind {
     JOB_ADOPT,
     JOB_RELEASE,
     JOB_TRIM,
+    JOB_RETIRE,
     JOB_PART, /* of a copy */
     JOB_PHASE /* of joining, to be stored */
 };
@@ -122,6 +126,7 @@ struct sim_job {
     int code;            /* of the commit */
     struct sup_proposal proposal;
     struct sup_apply_trim trim;
+    struct sup_vv_entry retire;
     struct sim_part *part;     /* owned */
     enum sup_join_phase phase; /* of PHASE */
     uint32_t knew; /* of TRIM: the peers whose acknowledgements were waited for, as bits */
@@ -180,6 +185,7 @@ struct sim_node {
     struct sup_vv copied;  /* what is in the backup */
     unsigned copied_from;  /* joined.from, likewise */
     struct sup_vv *saved;  /* per node: what it was known to have, as last saved */
+    uint64_t *saved_incarnation;
     struct sup_store *backup;
     uint64_t issued_incarnation; /* of the last decision that took the clock's time */
     sup_hlc_time issued;
@@ -227,6 +233,7 @@ struct sim_shape { /* what the seed decides first */
     unsigned loss_permille;
     int64_t run_ms, decide_ms, fault_ms, trim_ms;
     uint64_t log_max;
+    int64_t retire_ms;         /* 0 = the product's own, which is longer than any run */
     uint64_t credit, message;  /* bytes; 0 = the product's own, which no run here uses up */
     bool born_ready;           /* the first members' disks are of a mesh that has settled */
     unsigned old_permille;     /* members with a program of before there was joining */
@@ -243,6 +250,7 @@ struct sim_counts {
     uint64_t asked, resumed;        /* snapshots; those of them that went on with a copy */
     uint64_t copied, ready, alone;  /* joins that came so far */
     uint64_t added, left;           /* members */
+    uint64_t retired;               /* incarnations, at a node */
     uint64_t quarantined, acked, excused;
 };
 
@@ -322,6 +330,7 @@ void sim_step(struct sim *s, struct sim_node *n, const struct sup_replica_event 
               struct sim_msg *msg);                /* msg: the event's mutations, taken over */
 void sim_serve(struct sim *s, struct sim_node *n); /* sends to all what there is */
 void sim_claim(struct sim *s, struct sim_node *n, const struct sup_vv *vv);
+uint64_t sim_member(const struct sim *s, const struct sim_node *n, unsigned other); /* for apply */
 
 /* members.c */
 bool sim_is_member(const struct sim_node *n);
@@ -407,6 +416,7 @@ void sim_check_restart(struct sim *s, struct sim_node *n);
 void sim_excuse(struct sim *s, struct sim_node *lost, struct sup_store *restored);
 bool sim_has_only_copies(struct sim *s, struct sim_node *n);
 bool sim_converged(struct sim *s);
+void sim_trace_nodes(struct sim *s); /* how they differ */
 void sim_check_end(struct sim *s);
 
 /* faults.c */

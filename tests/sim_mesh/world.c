@@ -131,7 +131,8 @@ static void make_nodes(struct sim *s)
         n->knows[i] = false;
         snprintf(n->name, sizeof(n->name), "n%u", i);
         n->saved = calloc(s->shape.n_nodes, sizeof(*n->saved));
-        if (!n->saved)
+        n->saved_incarnation = calloc(s->shape.n_nodes, sizeof(*n->saved_incarnation));
+        if (!n->saved || !n->saved_incarnation)
             abort();
         for (unsigned k = 0; k < s->shape.n_nodes; k++)
             s->latency[i][k] = 1 + (unsigned)sim_below(s, 150);
@@ -186,6 +187,7 @@ void sim_free(struct sim *s)
         sup_store_close(n->store);
         sup_store_close(n->backup);
         free(n->saved);
+        free(n->saved_incarnation);
     }
     free(s->nodes);
     free(s->conns);
@@ -324,8 +326,10 @@ bool sim_finish(struct sim *s)
         if (!s->failed && sim_converged(s))
             break;
     }
-    if (!s->failed && !sim_converged(s))
+    if (!s->failed && !sim_converged(s)) {
+        sim_trace_nodes(s);
         sim_fail(s, "not the same everywhere after %d s of quiet", QUIET_MS / 1000);
+    }
     if (!s->failed)
         sim_check_end(s);
     return !s->failed;

@@ -229,6 +229,66 @@ static void donors_take_turns(void **state)
     assert_true(sup_join_silent(&join, 10 + SUP_JOIN_LOST_MS + SUP_JOIN_SILENT_MS, 0));
 }
 
+/* --- donors that are gone --- */
+
+static void copying(size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sup_join_see(&join, 0, i, &ready);
+    (void)sup_join_move(&join, 0, n);
+    assert_int_equal(sup_join_next(&join, 0, 0), SUP_JOIN_ASK);
+}
+
+/* All peers are there, and have nothing any more, or a part as this node has. */
+static void a_part_of_a_copy_is_all_that_is_left(void **state)
+{
+    struct sup_join_peer joining = with(ready, SUP_STANDING_JOINING, false);
+
+    (void)state;
+    copying(2);
+    sup_join_see(&join, 1000, 0, &fresh); /* it lost its disk */
+    sup_join_see(&join, 1000, 1, &joining);
+    assert_false(sup_join_move(&join, 1000, 2));
+    assert_false(sup_join_move(&join, 29999, 2));
+    sup_join_see(&join, 30000, 1, &ready); /* it had the whole of it, after all */
+    assert_false(sup_join_move(&join, 30000, 2));
+    sup_join_see(&join, 31000, 1, &joining);
+    assert_false(sup_join_move(&join, 59999, 2));
+    assert_true(sup_join_move(&join, 60000, 2));
+    assert_int_equal(join.phase, SUP_JOIN_ALONE);
+}
+
+static void an_absent_peer_may_have_the_rest(void **state)
+{
+    (void)state;
+    copying(2);
+    sup_join_see(&join, 1000, 0, &fresh);
+    sup_join_see(&join, 1000, 1, &absent);
+    assert_false(sup_join_move(&join, 10000000, 2));
+    assert_int_equal(join.phase, SUP_JOIN_COPY);
+    sup_join_see(&join, 10000000, 1, &(struct sup_join_peer){.member = false}); /* decommissioned */
+    assert_true(sup_join_move(&join, 10030000, 2));
+    assert_int_equal(join.phase, SUP_JOIN_ALONE);
+    assert_true(sup_join_move(&join, 10030000, 2));
+    assert_int_equal(join.phase, SUP_JOIN_READY);
+}
+
+/* As good as any node's set that cannot reach the others. */
+static void a_whole_copy_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    copying(2);
+    sup_join_copied(&join, 100);
+    sup_join_see(&join, 200, 0, &absent);
+    assert_false(sup_join_move(&join, 1000, 2)); /* the other one can be read from */
+    sup_join_see(&join, 2000, 1, &absent);
+    assert_false(sup_join_move(&join, 30999, 2));
+    assert_true(sup_join_move(&join, 31000, 2));
+    assert_int_equal(join.phase, SUP_JOIN_CHECK);
+    assert_true(sup_join_move(&join, 31000 + SUP_JOIN_SECOND_MS, 2));
+    assert_int_equal(join.phase, SUP_JOIN_READY);
+}
+
 /* --- streams --- */
 
 static struct sup_hash_key hash;
@@ -421,6 +481,9 @@ int main(void)
         TEST(the_whole_way),
         TEST(there_is_no_second_peer),
         TEST(donors_take_turns),
+        TEST(a_part_of_a_copy_is_all_that_is_left),
+        TEST(an_absent_peer_may_have_the_rest),
+        TEST(a_whole_copy_does_not_wait_for_ever),
         TEST(what_parts_cover_together_is_there),
         TEST(an_origin_that_one_donor_does_not_know_is_not_covered),
         TEST(records_come_in_order),

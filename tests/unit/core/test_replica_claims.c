@@ -264,6 +264,25 @@ static void who_has_a_part_of_it_holds_it_up(void **state)
     assert_true(retires_within(w, 5000));
 }
 
+/* Others forgot it while this node did not know yet that all had it: its log is not trimmed. */
+static void who_is_there_and_does_not_ask_for_it_does_not_want_it(void **state)
+{
+    struct world *w = *state;
+    struct sup_vv whole = vv_of(OLD, 5);
+    struct sup_vv none;
+
+    sup_vv_init(&none);
+    all_have_it(w, 0);
+    w->self.floor = vv_of(OLD, 3);
+    step(w, (struct sup_replica_event){.type = SUP_EV_DIAL_LOST, .peer = 1, .session = 5});
+    assert_false(retires_within(w, 3 * RETIRE_MS)); /* it cannot ask */
+    says_vv(w, SUP_EV_DIALED, 1, 60, &whole);
+    assert_false(retires_within(w, 3 * RETIRE_MS)); /* then it may be trimmed as ever */
+    says_vv(w, SUP_EV_DIALED, 1, 60, &none);
+    assert_false(retires_within(w, RETIRE_MS - 2000));
+    assert_true(retires_within(w, 5000));
+}
+
 static void what_is_in_the_log_holds_it_up(void **state)
 {
     struct world *w = *state;
@@ -319,6 +338,7 @@ int main(void)
         T(an_old_incarnation_retires),
         T(one_that_forgot_it_already_does_not_hold_it_up),
         T(who_has_a_part_of_it_holds_it_up),
+        T(who_is_there_and_does_not_ask_for_it_does_not_want_it),
         T(what_is_in_the_log_holds_it_up),
         T(a_present_incarnation_stays),
         T(a_member_that_was_never_met_holds_it_up),

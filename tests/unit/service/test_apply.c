@@ -447,6 +447,24 @@ static void the_future_waits_in_quarantine(void **state)
     assert_int_equal(effective(w, "a@x.com"), SUP_REASON_BOUNCE);
 }
 
+/* Events of one second: both are the same node's, and of the same time. Only one can wait. */
+static void of_one_time_the_largest_waits(void **state)
+{
+    struct world *w = *state;
+    int64_t future = T0 + 10 * DRIFT;
+    size_t n = 0;
+
+    for (uint64_t seq = 1; seq <= 4; seq++) {
+        enum sup_state what = seq == 2 ? SUP_SUPPRESSED : SUP_CLEARED;
+        assert_int_equal(remote(w, seq, "a@x.com", what, future).out, SUP_REMOTE_QUARANTINED);
+    }
+    assert_int_equal(count(w, SUP_CF_QUARANTINE), 1);
+    atomic_store(&wall, future);
+    assert_int_equal(sup_apply_run(w->apply, release_run, &n, NULL), SUP_OK);
+    /* As if they had come in time, in whatever order. */
+    assert_int_equal(effective(w, "a@x.com"), SUP_REASON_BOUNCE);
+}
+
 /* --- durability of the counters --- */
 
 static void counters_survive_a_crash(void **state)
@@ -657,6 +675,7 @@ int main(void)
         T(a_losing_mutation_is_logged_all_the_same),
         T(malformed_mutations_are_refused),
         T(the_future_waits_in_quarantine),
+        T(of_one_time_the_largest_waits),
         T(counters_survive_a_crash),
         T(a_failed_commit_moves_nothing),
         T(an_unsettled_incarnation_is_not_continued),
