@@ -65,67 +65,87 @@ static int look_again(struct sup_audit *a, struct account *acc, struct sup_err *
                        reasons_name(acc->a.suppressed_reasons));
 }
 
-/* Copies references: what was sent, to be held against what is there afterwards. */
-static bool write_and_look(struct sup_audit *a, struct account *acc, bool *rest_moved, int *rc,
-                           struct sup_err *err)
-{
-    struct account before = {.a = acc->a, .attributes = acc->attributes};
+struct completing {
+    struct account *acc; /* what was read last */
+    unsigned before;     /* reasons */
+    bool written;        /* SES took a write, whatever was read then */
+    bool rest_moved;     /* other attributes are not as they were sent */
+};
 
-    acc->attributes.owner = NULL; /* before holds it now */
-    *rc = sup_audit_call(a, SUP_PUT_ACCOUNT, put_account, &before, err);
+/* True: to be tried again. */
+static bool write_and_look(struct sup_audit *a, struct completing *c, int *rc, struct sup_err *err)
+{
+    struct account sent = *c->acc;
+
+    c->acc->attributes.owner = NULL; /* sent holds it now */
+    *rc = sup_audit_call(a, SUP_PUT_ACCOUNT, put_account, &sent, err);
+    c->written = c->written || *rc == SUP_OK;
     if (*rc == SUP_OK)
-        *rc = look_again(a, acc, err);
-    if (acc->attributes.owner)
-        *rest_moved = !sup_ses_attributes_same_rest(&before.attributes, &acc->attributes);
-    if (!acc->attributes.owner)
-        acc->attributes = before.attributes;
-    else
-        sup_ses_attributes_fini(&before.attributes);
+        *rc = look_again(a, c->acc, err);
+    if (c->acc->attributes.owner) {
+        c->rest_moved = !sup_ses_attributes_same_rest(&sent.attributes, &c->acc->attributes);
+        sup_ses_attributes_fini(&sent.attributes);
+    } else {
+        c->acc->attributes = sent.attributes;
+    }
     return *rc == SUP_EAGAIN && !a->aerr.throttled;
 }
 
-/* What was read again is in acc, whatever the outcome. */
-static int complete(struct sup_audit *a, struct account *acc, bool *rest_moved, struct sup_err *err)
+static int complete(struct sup_audit *a, struct completing *c, struct sup_err *err)
 {
     int rc = SUP_OK;
 
-    for (int i = 0; i < WRITES_MAX; i++) {
-        if (!write_and_look(a, acc, rest_moved, &rc, err))
-            break;
-    }
+    for (int i = 0; i < WRITES_MAX && write_and_look(a, c, &rc, err); i++)
+        ;
     return rc;
 }
 
-static void record(struct sup_audit *a, unsigned before, unsigned after, const char *text)
+/* Before anything is sent, so that a crash cannot leave a change of which nobody knows. */
+static int announce(struct sup_audit *a, const struct completing *c, struct sup_err *err)
 {
     struct sup_coverage_change change = {
-        .time_ms = sup_wall_ms(), .before = before, .after = after};
+        .time_ms = sup_wall_ms(), .before = c->before, .after = SUP_COVERS_ALL};
 
-    sup_text_copy(change.text, sizeof(change.text), text);
+    snprintf(change.text, sizeof(change.text),
+             "account attributes: SuppressedReasons is %s, is being set to %s; what came of it is "
+             "not known",
+             reasons_name(c->before), reasons_name(SUP_COVERS_ALL));
     sup_coverage_add_change(a->out, &change);
+    sup_log_info("coverage", "completing the account attributes",
+                 SUP_S("before", reasons_name(c->before)));
+    return a->opts->apply ? sup_coverage_store(a->opts, a->before, a->out, err) : SUP_OK;
 }
 
-static void finish(struct sup_audit *a, unsigned before, const struct account *acc, bool rest_moved,
-                   int rc, const struct sup_err *why)
+static void finish(struct sup_audit *a, const struct completing *c, int rc,
+                   const struct sup_err *why)
 {
     struct sup_coverage_brief *b = &a->out->brief;
-    unsigned after = acc->a.suppressed_reasons & SUP_COVERS_ALL;
+    struct sup_coverage_change *change = &a->out->changes[a->out->n_changes - 1];
+    unsigned after = c->acc->a.suppressed_reasons & SUP_COVERS_ALL;
 
-    if (rc == SUP_OK) {
-        b->managed = SUP_MANAGED_DONE;
+    b->managed = rc == SUP_OK ? SUP_MANAGED_DONE : SUP_MANAGED_FAILED;
+    if (rc == SUP_OK)
         snprintf(b->managed_text, sizeof(b->managed_text),
-                 "account attributes: SuppressedReasons was %s, is %s now%s", reasons_name(before),
-                 reasons_name(after),
-                 rest_moved ? "; other attributes changed meanwhile, by somebody else" : "");
+                 "account attributes: SuppressedReasons was %s, is %s now%s",
+                 reasons_name(c->before), reasons_name(after),
+                 c->rest_moved ? "; other attributes changed meanwhile, by somebody else" : "");
+    else
+        snprintf(b->managed_text, sizeof(b->managed_text), "account attributes: %s%.160s",
+                 rc == SUP_EAUTH && !c->written ? "allow ses:PutAccountSuppressionAttributes: "
+                                                : "",
+                 why->msg);
+    if (rc == SUP_OK)
         sup_log_warn("coverage", "account attributes completed",
-                     SUP_S("before", reasons_name(before)), SUP_S("after", reasons_name(after)));
-        record(a, before, after, b->managed_text);
+                     SUP_S("before", reasons_name(c->before)), SUP_S("after", reasons_name(after)));
+    else
+        sup_log_error("coverage", "account attributes cannot be completed",
+                      SUP_S("error", why->msg));
+    if (!c->written) { /* nothing was changed after all */
+        a->out->n_changes--;
         return;
     }
-    b->managed = SUP_MANAGED_FAILED;
-    snprintf(b->managed_text, sizeof(b->managed_text), "account attributes: %s%.160s",
-             rc == SUP_EAUTH ? "allow ses:PutAccountSuppressionAttributes: " : "", why->msg);
-    sup_log_error("coverage", "account attributes cannot be completed", SUP_S("error", why->msg));
+    change->after = after;
+    sup_text_copy(change->text, sizeof(change->text), b->managed_text);
 }
 
 /* SUP_OK whatever became of it, or SUP_ECLOSED. */
@@ -133,9 +153,9 @@ static int manage(struct sup_audit *a, struct account *acc, struct sup_err *err)
 {
     const struct sup_options *c = a->opts->config;
     struct sup_coverage_brief *b = &a->out->brief;
-    unsigned before = acc->a.suppressed_reasons & SUP_COVERS_ALL;
+    struct completing completing = {.acc = acc,
+                                    .before = acc->a.suppressed_reasons & SUP_COVERS_ALL};
     struct sup_err why = {0};
-    bool rest_moved = false;
     int rc;
 
     if (!c->ses.manage_account_attributes || is_complete(acc)) {
@@ -147,16 +167,16 @@ static int manage(struct sup_audit *a, struct account *acc, struct sup_err *err)
         b->managed = SUP_MANAGED_PLANNED;
         snprintf(b->managed_text, sizeof(b->managed_text),
                  "account attributes: SuppressedReasons is %s, would become %s%s",
-                 reasons_name(before), reasons_name(SUP_COVERS_ALL),
+                 reasons_name(completing.before), reasons_name(SUP_COVERS_ALL),
                  c->ses.mode == SUP_MODE_OBSERVE ? ", but ses.mode is observe" : "");
         return SUP_OK;
     }
-    sup_log_info("coverage", "completing the account attributes",
-                 SUP_S("before", reasons_name(before)));
-    rc = complete(a, acc, &rest_moved, &why);
+    rc = announce(a, &completing, &why);
+    if (rc == SUP_OK)
+        rc = complete(a, &completing, &why);
     if (rc == SUP_ECLOSED)
         return sup_err_set(err, rc, "%s", why.msg);
-    finish(a, before, acc, rest_moved, rc, &why);
+    finish(a, &completing, rc, &why);
     return SUP_OK;
 }
 

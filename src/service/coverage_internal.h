@@ -25,6 +25,7 @@ struct sup_audit {
     struct sup_rate *rates; /* of each sup_coverage_call */
     unsigned how;           /* bits of SUP_AUDIT_… */
     struct sup_coverage *out;
+    const struct sup_coverage_brief *before; /* of the audit before; NULL: none */
     struct sup_suppression account;
     struct sup_aws_error aerr; /* of the last call */
 };
@@ -43,6 +44,13 @@ int sup_audit_run(struct sup_audit *a, struct sup_err *err);
 
 /* GetAccount; then, if that is wanted and allowed, the attributes are completed. */
 int sup_audit_account(struct sup_audit *a, struct sup_err *err);
+
+/* --- coverage_keeper.c --- */
+
+/* Keeps the changes of c, and last (NULL: nothing) as the newest result, on stable storage. */
+int sup_coverage_store(const struct sup_coverage_options *opts,
+                       const struct sup_coverage_brief *last, const struct sup_coverage *c,
+                       struct sup_err *err);
 
 /* --- coverage.c --- */
 

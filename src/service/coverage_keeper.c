@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "service/coverage_internal.h"
@@ -50,25 +51,36 @@ struct sup_coverage_keeper {
 
 static int put_history(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
 {
-    const struct sup_coverage *c = arg;
-    struct sup_coverage_history *h = calloc(1, sizeof(*h));
+    const struct sup_coverage_history *h = arg;
     struct sup_buf value;
     int rc;
 
     (void)a;
-    if (!h)
-        return sup_err_set(err, SUP_ENOMEM, "out of memory");
-    h->last = c->brief;
-    h->n_changes = c->n_changes;
-    memcpy(h->changes, c->changes, sizeof(h->changes));
     sup_buf_init(&value, STORED_MAX);
     sup_coverage_history_encode(h, &value);
     rc = value.failed;
     if (rc == SUP_OK)
         sup_txn_put(t, SUP_CF_META, sup_slice_str(SUP_META_COVERAGE), sup_buf_slice(&value));
     sup_buf_fini(&value);
-    free(h);
     return rc == SUP_OK ? rc : sup_err_set(err, rc, "coverage does not fit");
+}
+
+int sup_coverage_store(const struct sup_coverage_options *opts,
+                       const struct sup_coverage_brief *last, const struct sup_coverage *c,
+                       struct sup_err *err)
+{
+    struct sup_coverage_history *h = calloc(1, sizeof(*h));
+    int rc;
+
+    if (!h)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    if (last)
+        h->last = *last;
+    h->n_changes = c->n_changes;
+    memcpy(h->changes, c->changes, sizeof(h->changes));
+    rc = sup_apply_run(opts->apply, put_history, h, err);
+    free(h);
+    return rc;
 }
 
 /* What was known before the restart, until the first audit is over. */
@@ -82,8 +94,7 @@ static void load(struct sup_coverage_keeper *k)
     if (h && c &&
         sup_store_get(k->opts.store, NULL, SUP_CF_META, sup_slice_str(SUP_META_COVERAGE), &value,
                       NULL) == SUP_OK &&
-        sup_coverage_history_decode(sup_buf_slice(&value), h, NULL) == SUP_OK &&
-        h->last.state != SUP_COVERAGE_NONE) {
+        sup_coverage_history_decode(sup_buf_slice(&value), h, NULL) == SUP_OK) {
         c->brief = h->last;
         c->n_changes = h->n_changes;
         memcpy(c->changes, h->changes, sizeof(c->changes));
@@ -96,6 +107,20 @@ static void load(struct sup_coverage_keeper *k)
 }
 
 /* --- one audit --- */
+
+/* 0: covered, or nothing is known. */
+static void measure(const struct sup_coverage_brief *b)
+{
+    sup_metric_set(sup_metric("supsync_coverage_gaps", NULL, SUP_GAUGE,
+                              "places where entries of the list do not protect"),
+                   (int64_t)b->gaps.total);
+    sup_metric_set(sup_metric("supsync_coverage_unknown", NULL, SUP_GAUGE,
+                              "things that the last audit of coverage could not read"),
+                   (int64_t)b->unknown.total);
+    sup_metric_set(sup_metric("supsync_coverage_checked_milliseconds", NULL, SUP_GAUGE,
+                              "when the last audit of coverage began, since 1970"),
+                   b->checked_ms);
+}
 
 static void log_result(const struct sup_coverage *before, const struct sup_coverage *now)
 {
@@ -115,11 +140,11 @@ static int64_t interval_ms(struct sup_coverage_keeper *k)
 {
     double interval = (double)k->opts.config->ses.scan_interval_ms;
 
-    if (k->failed_code == SUP_ELIMIT)
-        interval = (double)sup_ses_calls_wait_ms(k->opts.calls); /* the next day's calls */
-    else if (k->failures > 0) {
+    if (k->failures > 0) {
         double retry = k->failures > 5 ? RETRY_MAX_MS : RETRY_MIN_MS * (double)(1U << k->failures);
         interval = retry < interval ? retry : interval;
+        retry = (double)sup_ses_calls_wait_ms(k->opts.calls); /* until the next day's calls */
+        interval = retry > interval ? retry : interval;
     }
     return (int64_t)(interval * (1 - JITTER + 2 * JITTER * sup_rng_unit(&k->rng)));
 }
@@ -133,6 +158,7 @@ static void publish(struct sup_coverage_keeper *k, struct sup_coverage *c, unsig
     k->failed_code = rc;
     if (rc == SUP_OK) {
         log_result(before, c);
+        measure(&c->brief);
         k->newest = c;
         c = before;
         k->failures = 0;
@@ -161,18 +187,19 @@ static void audit(struct sup_coverage_keeper *k, unsigned how)
     int rc = SUP_ENOMEM;
 
     a.out = sup_coverage_new();
+    a.before = before ? &before->brief : NULL;
     if (a.out && before) {
         a.out->n_changes = before->n_changes;
         memcpy(a.out->changes, before->changes, sizeof(before->changes));
     }
-    sup_coverage_drop(before);
     if (a.out)
         rc = sup_audit_run(&a, &err);
     else
         sup_err_set(&err, rc, "out of memory");
-    if (rc == SUP_OK && sup_apply_run(k->opts.apply, put_history, a.out, &err) != SUP_OK)
+    if (rc == SUP_OK && sup_coverage_store(&k->opts, &a.out->brief, a.out, &err) != SUP_OK)
         sup_log_error("coverage", "cannot be stored", SUP_S("error", err.msg));
     publish(k, a.out, how, rc, &err);
+    sup_coverage_drop(before);
 }
 
 /* False: stopping. */
@@ -330,7 +357,7 @@ static void add_problems(const struct sup_coverage_keeper *k, struct sup_status 
 void sup_coverage_keeper_status(struct sup_coverage_keeper *k, struct sup_status *out)
 {
     pthread_mutex_lock(&k->mutex);
-    if (k->newest) {
+    if (k->newest && k->newest->brief.state != SUP_COVERAGE_NONE) {
         out->coverage.state = k->newest->brief.state;
         out->coverage.checked_ms = k->newest->brief.checked_ms;
         out->coverage.gaps = k->newest->brief.gaps.total;
@@ -357,7 +384,10 @@ int sup_service_coverage(struct sup_service *s, bool fresh, struct sup_coverage 
             sup_coverage_keeper_wait(s->coverage, sup_coverage_keeper_ask(s->coverage, 0), -1, err);
     if (rc == SUP_OK)
         *out = sup_coverage_keeper_get(s->coverage);
-    if (rc == SUP_OK && !*out)
+    if (rc == SUP_OK && (!*out || (*out)->brief.state == SUP_COVERAGE_NONE)) {
+        sup_coverage_drop(*out);
+        *out = NULL;
         rc = sup_err_set(err, SUP_ENOTFOUND, "coverage was not checked yet");
+    }
     return rc;
 }

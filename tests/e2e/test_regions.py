@@ -547,7 +547,7 @@ class Reports(Mesh):
     def strip(self, value):
         """Without what may differ between reports of the same world: times, and the id."""
         if isinstance(value, dict):
-            times = ("id", "started", "finished", "next_run", "finish", "asked", "heard", "oldest_scan")
+            times = ("id", "started", "finished", "next_run", "finish", "asked", "heard", "oldest_scan", "checked")
             return {k: self.strip(v) for k, v in value.items() if k not in times}
         if isinstance(value, list):
             return [self.strip(v) for v in value]

@@ -131,9 +131,12 @@ class Counts(Case):
         self.reconcile(agent, status=1)
         newest = lambda: agent.request("GET", "/v1/reports").json()["reports"][0]
         harness.wait_for(lambda: newest()["counts"]["reported"] == len(addresses), "the second scan")
+        checked = lambda: agent.status()["coverage"]["checked"]
+        before = checked()
         agent.stop()
         agent.config["ses"]["on_external_removal"] = "restore"
         agent.start()
+        harness.wait_for(lambda: checked() != before, "the audit of coverage at the start")
         sim.control("DELETE", R, "calls")
 
     def compare(self, sim, report):
