@@ -20,8 +20,8 @@ _Static_assert(SUP_MESH_VERSION_MAX == 1 || SUP_MESH_VERSION_MIN < SUP_MESH_VERS
 static const struct {
     unsigned version;
     const char *name;
-} frames[] = {{1, "hello"},     {1, "refuse"}, {1, "bye"}, {1, "heartbeat"},
-              {1, "mutations"}, {1, "pull"},   {1, "ack"}, {1, "repair"}};
+} frames[] = {{1, "hello"}, {1, "refuse"}, {1, "bye"},     {1, "heartbeat"}, {1, "mutations"},
+              {1, "pull"},  {1, "ack"},    {1, "trimmed"}, {1, "repair"}};
 
 static size_t digits(FILE *file, uint8_t *out, size_t max)
 {

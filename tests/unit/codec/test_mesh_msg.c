@@ -446,7 +446,8 @@ static void golden(struct fixture *f, const char *name)
     sup_buf_init(&frame, 65536);
     sup_buf_init(&hex, 65536);
     there_and_back(f);
-    assert_int_equal(sup_frame_encode((uint16_t)f->in.type, 0, sup_buf_slice(&f->body), &frame),
+    assert_int_equal(sup_frame_encode((uint16_t)f->in.type, sup_frame_type_flags(f->in.type),
+                                      sup_buf_slice(&f->body), &frame),
                      SUP_OK);
     for (size_t i = 0; i < frame.n; i++)
         sup_buf_addf(&hex, "%02x%s", frame.p[i], i % 32 == 31 || i + 1 == frame.n ? "\n" : "");
@@ -502,6 +503,9 @@ static void golden_bytes(void **state)
     f->in.type = SUP_FRAME_MUTATIONS;
     f->in.u.mutations = (struct sup_mutations){.m = ms, .n = 2};
     golden(f, "v1-mutations");
+    f->in.type = SUP_FRAME_TRIMMED;
+    some_vv(&f->in.u.trimmed.floor, 2);
+    golden(f, "v1-trimmed");
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
