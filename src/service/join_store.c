@@ -23,20 +23,34 @@ static int put_state(struct sup_txn *t, const struct sup_join_state *s, struct s
     return rc == SUP_OK ? rc : sup_err_set(err, rc, "the state of joining is too large");
 }
 
-/* t NULL: what is committed. SUP_ENOTFOUND: there is none. */
-static int get_state(struct sup_txn *t, struct sup_store *store, struct sup_join_state *out,
-                     struct sup_err *err)
+static int decode_state(int rc, struct sup_buf *value, struct sup_join_state *out,
+                        struct sup_err *err)
 {
-    struct sup_slice key = SUP_SLICE_LIT(SUP_META_JOIN);
+    if (rc == SUP_OK)
+        rc = sup_join_state_decode(sup_buf_slice(value), out, err);
+    sup_buf_fini(value);
+    return rc;
+}
+
+/* SUP_ENOTFOUND: there is none. */
+static int get_state(struct sup_txn *t, struct sup_join_state *out, struct sup_err *err)
+{
     struct sup_buf value;
 
     sup_buf_init(&value, STATE_MAX);
-    int rc = t ? sup_txn_get(t, SUP_CF_META, key, &value)
-               : sup_store_get(store, NULL, SUP_CF_META, key, &value, err);
-    if (rc == SUP_OK)
-        rc = sup_join_state_decode(sup_buf_slice(&value), out, err);
-    sup_buf_fini(&value);
-    return rc;
+    return decode_state(sup_txn_get(t, SUP_CF_META, SUP_SLICE_LIT(SUP_META_JOIN), &value), &value,
+                        out, err);
+}
+
+/* What is committed; likewise. */
+static int get_committed(struct sup_store *store, struct sup_join_state *out, struct sup_err *err)
+{
+    struct sup_buf value;
+    int rc;
+
+    sup_buf_init(&value, STATE_MAX);
+    rc = sup_store_get(store, NULL, SUP_CF_META, SUP_SLICE_LIT(SUP_META_JOIN), &value, err);
+    return decode_state(rc, &value, out, err);
 }
 
 static bool has_records(struct sup_store *store)
@@ -62,7 +76,7 @@ int sup_join_store_first(struct sup_apply *a, struct sup_store *store, struct su
     *unsaid = false;
     if (rc != SUP_ENOTFOUND)
         return rc;
-    rc = get_state(NULL, store, out, err);
+    rc = get_committed(store, out, err);
     if (rc == SUP_OK)
         *phase = out->phase;
     if (rc != SUP_ENOTFOUND)
@@ -78,7 +92,7 @@ int sup_join_store_phase(struct sup_txn *t, enum sup_join_phase phase, const cha
                          struct sup_err *err)
 {
     struct sup_join_state *s = calloc(1, sizeof(*s));
-    int rc = s ? get_state(t, NULL, s, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
+    int rc = s ? get_state(t, s, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
 
     if (rc == SUP_ENOTFOUND) {
         s->began_ms = sup_wall_ms();
@@ -101,7 +115,7 @@ int sup_join_store_phase(struct sup_txn *t, enum sup_join_phase phase, const cha
 static int check_fit(const struct sup_joining_part *p, struct sup_txn *t, struct sup_err *err)
 {
     struct sup_join_state *s = calloc(1, sizeof(*s));
-    int rc = s ? get_state(t, NULL, s, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
+    int rc = s ? get_state(t, s, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
 
     if (rc == SUP_OK &&
         (s->bytes != p->before_bytes ||
