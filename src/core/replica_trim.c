@@ -76,6 +76,14 @@ static bool settled_everywhere(const struct sup_replica *r, const struct sup_rep
     return trimmed || forgotten;
 }
 
+/* What peers have trimmed of it is not lacking here because it is forgotten. */
+static void forget(struct sup_replica *r, const struct sup_vv_entry *e)
+{
+    (void)sup_vv_raise(&r->out.retire, e->incarnation, e->seq);
+    for (size_t i = 0; i < r->opts.n_peers; i++)
+        sup_vv_remove(&r->peers[i].pull.trimmed, e->incarnation);
+}
+
 static void retire(const struct sup_replica_ctx *c)
 {
     struct sup_replica *r = c->r;
@@ -93,7 +101,7 @@ static void retire(const struct sup_replica_ctx *c)
         if (c->now - (int64_t)(since - 1) < r->opts.retire_ms)
             (void)sup_vv_raise(&still, incarnation, since);
         else
-            (void)sup_vv_raise(&r->out.retire, incarnation, vv->e[i].seq);
+            forget(r, &vv->e[i]);
     }
     sup_vv_copy(&r->retiring, &still);
     if (r->out.retire.n > 0)

@@ -79,6 +79,15 @@ static const struct sup_replica_action *find(const struct world *w,
     return NULL;
 }
 
+static struct sup_replica_action found(const struct world *w, enum sup_replica_action_type type)
+{
+    static const struct sup_replica_action none;
+    const struct sup_replica_action *a = find(w, type);
+
+    assert_non_null(a);
+    return a ? *a : none;
+}
+
 static void says_vv(struct world *w, enum sup_replica_event_type type, size_t peer,
                     uint64_t present, const struct sup_vv *vv)
 {
@@ -128,7 +137,7 @@ static void claims_of_ours_that_we_never_made(void **state)
     /* It is told of, once, and is nothing that could be waited for. */
     says_vv(w, SUP_EV_DIALED, 0, X, &claim);
     assert_non_null(find(w, SUP_ACT_ALARM));
-    assert_non_null(strstr(find(w, SUP_ACT_ALARM)->text, "never made"));
+    assert_non_null(strstr(found(w, SUP_ACT_ALARM).text, "never made"));
     says_vv(w, SUP_EV_PEER_VV, 0, X, &claim);
     assert_null(find(w, SUP_ACT_ALARM));
     for (int i = 0; i < 100; i++) {
@@ -153,7 +162,7 @@ static void a_peers_full_vector_does_not_hold_up_ours(void **state)
     says_vv(w, SUP_EV_PULL, 0, 0, &full);
     step(w, (struct sup_replica_event){.type = SUP_EV_MAY_SEND, .session = 5});
     assert_non_null(find(w, SUP_ACT_FILL));
-    generation = find(w, SUP_ACT_FILL)->generation;
+    generation = found(w, SUP_ACT_FILL).generation;
     step(w, (struct sup_replica_event){.type = SUP_EV_FILLED,
                                        .session = 5,
                                        .ranges = &range,
@@ -241,6 +250,28 @@ static void an_old_incarnation_retires(void **state)
     assert_int_equal(w->out->retire.n, 1);
     assert_int_equal(w->out->retire.e[0].incarnation, OLD);
     assert_int_equal(w->out->retire.e[0].seq, 5);
+}
+
+/* What a peer once said that its log lacks of it is no reason to repair. */
+static void what_was_trimmed_of_it_is_not_lacking(void **state)
+{
+    struct world *w = *state;
+    struct sup_vv whole = vv_of(OLD, 5);
+
+    all_have_it(w, 5);
+    step(w, (struct sup_replica_event){.type = SUP_EV_TRIMMED, .session = 5, .vv = &whole});
+    assert_null(find(w, SUP_ACT_REPAIR));
+    assert_true(retires_within(w, RETIRE_MS + 5000));
+    sup_vv_remove(&w->self.vv, OLD);
+    sup_vv_remove(&w->self.floor, OLD);
+    for (size_t i = 0; i < 120; i++) {
+        struct sup_vv none = vv_of(50, 1);
+        w->self.vv = vv_of(50, 1);
+        says_vv(w, SUP_EV_PEER_VV, 0, 50, &none);
+        says_vv(w, SUP_EV_PEER_VV, 1, 60, &none);
+        tick(w, 1000);
+        assert_null(find(w, SUP_ACT_REPAIR));
+    }
 }
 
 static void one_that_forgot_it_already_does_not_hold_it_up(void **state)
@@ -336,6 +367,7 @@ int main(void)
         T(mutations_of_incarnations_without_end),
         T(what_is_not_counted_is_not_waited_for),
         T(an_old_incarnation_retires),
+        T(what_was_trimmed_of_it_is_not_lacking),
         T(one_that_forgot_it_already_does_not_hold_it_up),
         T(who_has_a_part_of_it_holds_it_up),
         T(who_is_there_and_does_not_ask_for_it_does_not_want_it),
