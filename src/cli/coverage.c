@@ -110,12 +110,12 @@ void sup_coverage_put_text(struct sup_cli *cli, const json_t *coverage, int labe
 static void put_row(void *arg, const char *label, const char *text)
 {
     (void)arg;
-    /* address, spelling, kind, cause, action, result, reason, time, error */
+    /* address, spelling, kind, cause, action, result, reason, time, error, source, count */
     fputs(",,coverage,", stdout);
     sup_csv_put(label);
     fputs(",,,,,", stdout);
     sup_csv_put(text);
-    fputs("\r\n", stdout);
+    fputs(",,\r\n", stdout);
 }
 
 void sup_coverage_put_csv(const json_t *coverage)

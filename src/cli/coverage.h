@@ -9,7 +9,7 @@
 /* The state, the account, every gap, what is not known and what is worth knowing; lines of "label
  * text". */
 void sup_coverage_put_text(struct sup_cli *cli, const json_t *coverage, int label_width);
-/* Rows behind those of the differences: kind "coverage", the text in the last column. */
+/* Rows behind those of the differences: kind "coverage", the text in the column "error". */
 void sup_coverage_put_csv(const json_t *coverage);
 void sup_coverage_put_html(const json_t *coverage);
 

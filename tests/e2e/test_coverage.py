@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Where list entries protect: account attributes, configuration sets, tenants, the account's state."""
 
+import csv
 import http.client
 import json
 
@@ -205,6 +206,9 @@ class SetsAndTenants(Case):
                           ("audit-coverage",)]:
             out = agent.cli(*arguments).stdout
             self.assertIn("tenant apart", out, arguments)
+        rows = list(csv.reader(agent.cli("report", "--format", "csv").stdout.splitlines()))
+        self.assertEqual({len(row) for row in rows}, {len(rows[0])})
+        self.assertEqual(len([row for row in rows if row[2:4] == ["coverage", "gap"]]), 2)
         self.assertIn("gaps (2)", agent.cli("report", "--all-regions", "--format", "csv").stdout)
         # Mended, as the texts say.
         ses.delete_configuration_set(ConfigurationSetName="empty")
