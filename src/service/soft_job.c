@@ -237,6 +237,8 @@ static int decode_state(struct sup_slice value, struct state *s)
         e->time_ms[e->n] = (int64_t)sup_cur_be64(&c);
         e->weight[e->n] = sup_cur_byte(&c);
     }
+    if (version > 1 && e->n < n)
+        return SUP_ECORRUPT;
     for (; c.n > 0 && !c.failed && s->n_waiting < WAITING_MAX; s->n_waiting++) {
         struct sup_slice id = sup_cur_take(&c, SUP_SOFT_ID);
         if (c.failed)
