@@ -147,7 +147,9 @@ static void put_csv_numbers(const json_t *report, const char *group)
     json_t *v;
 
     json_object_foreach(json_object_get(report, group), key, v)
+    {
         printf(",,%s,%s,,,,,,,%" JSON_INTEGER_FORMAT "\r\n", group, key, json_integer_value(v));
+    }
 }
 
 void sup_report_put_csv(const json_t *report)
