@@ -305,8 +305,10 @@ class Killed(Sources):
 
     def test_file(self):
         path = os.path.join(self.directory, "lines")
+        # Long ones, so that they are some batches even of few.
+        padding = ',"padding":"%s"}' % ("x" * 5000)
         with open(path, "w", encoding="utf-8") as f:
-            f.write("\n".join(self.lines))
+            f.write("\n".join(line[:-1] + padding for line in self.lines))
         self.kill_while("file", lambda node: self.until_done(node, path))
 
     def test_s3(self):
