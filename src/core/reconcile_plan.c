@@ -270,13 +270,13 @@ static bool gives_up(const struct sup_reconcile_plan *plan)
     return false;
 }
 
-void sup_reconcile_observe(struct sup_ses_entry *e, const struct sup_reconcile_address *a,
-                           const struct sup_reconcile_rules *r,
-                           const struct sup_reconcile_plan *plan)
+static void observe(struct sup_ses_entry *e, const struct sup_reconcile_address *a,
+                    const struct sup_reconcile_rules *r, const struct sup_reconcile_plan *plan,
+                    bool carried_out)
 {
     if (plan->busy)
         return;
-    if (plan->removed && !gives_up(plan)) {
+    if (plan->removed && !(carried_out && gives_up(plan))) {
         /* Still taken for listed, so that nothing is put before it is known to be gone. */
         if (e->absent_since_ms == 0)
             e->absent_since_ms = r->scan_begin_ms;
@@ -294,6 +294,19 @@ void sup_reconcile_observe(struct sup_ses_entry *e, const struct sup_reconcile_a
         s->last_update_ms = l->last_update_ms;
         s->unverified = false;
     }
+}
+
+void sup_reconcile_observe(struct sup_ses_entry *e, const struct sup_reconcile_address *a,
+                           const struct sup_reconcile_rules *r,
+                           const struct sup_reconcile_plan *plan)
+{
+    observe(e, a, r, plan, true);
+}
+
+void sup_reconcile_note(struct sup_ses_entry *e, const struct sup_reconcile_address *a,
+                        const struct sup_reconcile_rules *r, const struct sup_reconcile_plan *plan)
+{
+    observe(e, a, r, plan, false);
 }
 
 bool sup_reconcile_is_mass(uint64_t removals, uint64_t listed, double percent, uint64_t count)

@@ -73,6 +73,12 @@ void sup_reconcile_observe(struct sup_ses_entry *e, const struct sup_reconcile_a
                            const struct sup_reconcile_rules *r,
                            const struct sup_reconcile_plan *plan);
 
+/* The same for one who only looks on (ses.mode observe): nothing of plan is carried out, and who is
+ * gone stays taken for listed however often that is seen, so that every later plan says the same
+ * until somebody carries it out. */
+void sup_reconcile_note(struct sup_ses_entry *e, const struct sup_reconcile_address *a,
+                        const struct sup_reconcile_rules *r, const struct sup_reconcile_plan *plan);
+
 /* The fuse: are so many removals, of so many listed, a mass change? One removal never is. */
 bool sup_reconcile_is_mass(uint64_t removals, uint64_t listed, double percent, uint64_t count);
 

@@ -178,7 +178,8 @@ static int settle_outbox(struct finding *f, const struct sup_reconcile_plan *pla
     return rc;
 }
 
-static int run(struct finding *f, bool write, struct sup_reconcile_plan *plan, struct sup_err *err)
+static int run(struct finding *f, enum sup_reconcile_mode mode, struct sup_reconcile_plan *plan,
+               struct sup_err *err)
 {
     struct sup_ses_entry before;
     bool waited;
@@ -189,23 +190,28 @@ static int run(struct finding *f, bool write, struct sup_reconcile_plan *plan, s
     if (rc != SUP_OK)
         return rc;
     sup_reconcile_plan(&f->address, f->rules, plan);
-    if (plan->busy || !write)
+    if (plan->busy || mode == SUP_RECONCILE_LOOK)
         return SUP_OK;
     waited = f->entry.outbox_due_ms != 0;
     before = f->entry;
-    sup_reconcile_observe(&f->entry, &f->address, f->rules, plan);
-    if (plan->n == 0 && same_entry(&before, &f->entry))
+    if (mode == SUP_RECONCILE_NOTE)
+        sup_reconcile_note(&f->entry, &f->address, f->rules, plan);
+    else
+        sup_reconcile_observe(&f->entry, &f->address, f->rules, plan);
+    if ((plan->n == 0 || mode == SUP_RECONCILE_NOTE) && same_entry(&before, &f->entry))
         return SUP_OK;
     rc = write_entry(f, err);
-    if (rc == SUP_OK)
-        rc = adopt(f, plan, err);
+    if (rc != SUP_OK || mode == SUP_RECONCILE_NOTE)
+        return rc;
+    rc = adopt(f, plan, err);
     return rc == SUP_OK ? settle_outbox(f, plan, waited, err) : rc;
 }
 
 int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
                         const struct sup_reconcile_address *address,
-                        const struct sup_reconcile_rules *rules, const char *region, bool write,
-                        struct sup_reconcile_plan *done, struct sup_err *err)
+                        const struct sup_reconcile_rules *rules, const char *region,
+                        enum sup_reconcile_mode mode, struct sup_reconcile_plan *done,
+                        struct sup_err *err)
 {
     struct finding *f = malloc(sizeof(*f));
     int rc = SUP_ENOMEM;
@@ -219,7 +225,7 @@ int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
                               .mem = sup_mem_new()};
     a->reconciling = true;
     if (f && f->mem)
-        rc = run(f, write, done, err);
+        rc = run(f, mode, done, err);
     else
         sup_err_set(err, rc, "out of memory");
     a->reconciling = false;

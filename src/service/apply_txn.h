@@ -101,15 +101,16 @@ int sup_apply_retire(struct sup_apply *a, struct sup_txn *t, const struct sup_vv
 int sup_apply_record(struct sup_apply *a, struct sup_txn *t, struct sup_slice key,
                      struct sup_mem *m, struct sup_record *out, struct sup_err *err);
 
-/* What a list scan found of one address. The plan is made anew from what the transaction sees, with
- * the address's listed entries; its adoptions become decisions, what is known of the list becomes
- * what was found, and if the list is to be written the address goes into the outbox. The address's
- * registers and known are ignored. *done: the plan, which was carried out if write
- * says so. */
+/* Changes nothing; what was found becomes what is known; and the plan is carried out. */
+enum sup_reconcile_mode { SUP_RECONCILE_LOOK, SUP_RECONCILE_NOTE, SUP_RECONCILE_ACT };
+/* What a list scan found of one address; its registers and known are ignored, for the plan (*done)
+ * is made anew from what the transaction sees. Carried out, adoptions become decisions, and if the
+ * list is to be written the address goes into the outbox. */
 int sup_apply_reconcile(struct sup_apply *a, struct sup_txn *t,
                         const struct sup_reconcile_address *address,
-                        const struct sup_reconcile_rules *rules, const char *region, bool write,
-                        struct sup_reconcile_plan *done, struct sup_err *err);
+                        const struct sup_reconcile_rules *rules, const char *region,
+                        enum sup_reconcile_mode mode, struct sup_reconcile_plan *done,
+                        struct sup_err *err);
 
 /* Marks that this batch put an entry into the outbox, so that the worker is woken. */
 void sup_apply_touch_outbox(struct sup_apply *a, int64_t due_ms);

@@ -31,6 +31,7 @@ struct run {
     struct sup_report *report;
     struct sup_reconcile_rules rules;
     bool dry;
+    bool note;  /* what is found becomes what is known */
     bool write; /* else plan and report only */
     uint64_t removals;
     uint64_t listed;
@@ -292,17 +293,22 @@ static int act_one(struct run *r, struct sup_apply *a, struct sup_txn *t,
 
     if (unmanaged)
         return act_unmanaged(r, t, item, unmanaged, err);
+    enum sup_reconcile_mode mode = SUP_RECONCILE_LOOK;
     bool write = r->write;
     r->rules.explain = r->questions > 0;
     if (r->saved) {
-        rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, false,
-                                 &r->plan, err);
+        rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region,
+                                 SUP_RECONCILE_LOOK, &r->plan, err);
         if (rc != SUP_OK)
             return rc;
         write = item->expected != 0 && sup_plan_digest(&r->plan) == item->expected;
         r->moved += item->expected != 0 && !write;
     }
-    rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, write, &r->plan,
+    if (write)
+        mode = SUP_RECONCILE_ACT;
+    else if (r->note && !r->saved)
+        mode = SUP_RECONCILE_NOTE;
+    rc = sup_apply_reconcile(a, t, &address, &r->rules, r->rc->opts.config->region, mode, &r->plan,
                              err);
     if (r->saved && !write)
         only_report(&r->plan);
@@ -408,7 +414,7 @@ static int choose(void *arg, const struct sup_walk_address *w, struct sup_err *e
     r->expected = 0;
     if (r->saved && sup_saved_plan_match(r->saved, w, &r->plan, &r->expected) != SUP_SAVED_SAME)
         r->expected = 0;
-    if (!r->write || (r->saved && r->expected == 0))
+    if (!r->note || (r->saved && r->expected == 0))
         return plan_only(r, w, err);
     if (w->unmanaged || r->plan.n > 0 || (!r->plan.busy && is_stale(&w->a)))
         return gather(r, w, err);
@@ -544,6 +550,7 @@ int sup_reconcile_run(struct sup_reconciler *rc, bool dry, struct sup_report *r,
     run->rc = rc;
     run->report = r;
     run->dry = dry;
+    run->note = !dry;
     run->write = !dry && c->ses.mode == SUP_MODE_ENFORCE;
     run->questions = EVIDENCE_MAX - sup_evidence_waiting(rc, 0, EVIDENCE_MAX);
     sup_buf_init(&run->value, 8192);

@@ -315,6 +315,40 @@ static void absence_counts_after_two_scans(void **state)
     assert_int_equal(w.known.absent_since_ms, 0);
 }
 
+/* Who only looks on says what one who acts would have said, and says it again and again. */
+static void absence_is_noted_without_acting(void **state)
+{
+    struct sup_reconcile_address a;
+    struct sup_reconcile_plan p;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    decide(&w, SUP_CLASS_BOUNCE, SUP_SUPPRESSED, 1000);
+    /* Found listed, though never put: from then on it is known to be. */
+    list(&w, KEY, SUP_REASON_BOUNCE, 500);
+    plan_of(&w, &p);
+    a = address_of(&w);
+    sup_reconcile_note(&w.known, &a, &w.rules, &p);
+    w.has_known = true;
+    w.n_listed = 0;
+    for (int i = 0; i < 4; i++) {
+        expect_one(&w, SUP_DIFF_REMOVED, i == 0 ? SUP_WHY_GONE_ONCE : SUP_WHY_GONE,
+                   i == 0 ? SUP_DO_WAIT : SUP_DO_PUT);
+        plan_of(&w, &p);
+        a = address_of(&w);
+        sup_reconcile_note(&w.known, &a, &w.rules, &p);
+        assert_int_equal(w.known.absent_since_ms, SCAN);
+        w.rules.scan_begin_ms += INTERVAL;
+        w.rules.now_ms += INTERVAL;
+    }
+    /* Somebody lets it act: the very next run does. */
+    plan_of(&w, &p);
+    sup_reconcile_observe(&w.known, &a, &w.rules, &p);
+    assert_int_equal(w.known.absent_since_ms, 0);
+    assert_false(w.known.spellings[0].present);
+}
+
 static void what_changed_during_the_scan_is_left_alone(void **state)
 {
     struct sup_ses_spelling *s;
@@ -660,6 +694,40 @@ static void applying_a_plan_leaves_nothing_to_do(void **state)
     }
 }
 
+/* Nothing that is noted changes what the next run plans, but that who was gone once is gone. */
+static void looking_on_changes_no_plan(void **state)
+{
+    struct sup_reconcile_plan before;
+    struct sup_reconcile_plan after;
+    struct sup_rng g;
+    struct world w;
+
+    (void)state;
+    sup_rng_seed(&g, seed);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct sup_reconcile_address a;
+        random_world(&g, &w);
+        w.rules.now_ms = NOW + 1000; /* nothing that the world holds is younger than the scan */
+        w.rules.scan_begin_ms = NOW + 900;
+        plan_of(&w, &before);
+        a = address_of(&w);
+        sup_reconcile_note(&w.known, &a, &w.rules, &before);
+        w.has_known = true;
+        w.rules.now_ms += 1000;
+        w.rules.scan_begin_ms += 1000;
+        plan_of(&w, &after);
+        assert_int_equal(before.n, after.n);
+        for (size_t k = 0; k < before.n; k++) {
+            const struct sup_reconcile_step *x = &before.steps[k], *y = &after.steps[k];
+            bool same = x->kind == y->kind && x->cause == y->cause && x->action == y->action &&
+                        x->reason == y->reason && strcmp(x->spelling, y->spelling) == 0;
+            if (!same && x->cause != SUP_WHY_GONE_ONCE)
+                fail_msg("round %d of seed %llu: %s became %s", i, (unsigned long long)seed,
+                         sup_diff_cause_name(x->cause), sup_diff_cause_name(y->cause));
+        }
+    }
+}
+
 /* A cleared address comes back only by an entry that is newer than the clear and not ours. */
 static void nothing_older_than_a_clear_suppresses(void **state)
 {
@@ -775,12 +843,14 @@ int main(void)
         cmocka_unit_test(twins_are_reported),
         cmocka_unit_test(reasons),
         cmocka_unit_test(absence_counts_after_two_scans),
+        cmocka_unit_test(absence_is_noted_without_acting),
         cmocka_unit_test(what_changed_during_the_scan_is_left_alone),
         cmocka_unit_test(unknown_reasons_are_left_alone),
         cmocka_unit_test(fuse_thresholds),
         cmocka_unit_test(full_known_entries_make_room),
         cmocka_unit_test(plan_agrees_with_the_naive_model),
         cmocka_unit_test(applying_a_plan_leaves_nothing_to_do),
+        cmocka_unit_test(looking_on_changes_no_plan),
         cmocka_unit_test(nothing_older_than_a_clear_suppresses),
         cmocka_unit_test(join_visits_each_key_once_in_order),
         cmocka_unit_test(join_ends_when_told_and_when_there_is_nothing),

@@ -95,7 +95,8 @@ static int adopt_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct s
                                         .absence_interval_ms = 1000,
                                         .explain = j->explain};
 
-    return sup_apply_reconcile(a, t, &address, &rules, "eu-west-1", true, &j->plan, err);
+    return sup_apply_reconcile(a, t, &address, &rules, "eu-west-1", SUP_RECONCILE_ACT, &j->plan,
+                               err);
 }
 
 static int answer_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
