@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MAX (SIM_KEYS_MAX * SUP_N_CLASSES + 1024)
+#define ANSWER_MAX (SIM_KEYS_MAX * SUP_N_CLASSES + SIM_DECISIONS_MAX)
 #define CHUNK      5
 
 struct collection {
@@ -40,12 +40,12 @@ static void collect_quarantine(struct collection *c, struct sim_node *n, struct 
 {
     struct sup_slice open = {NULL, 0};
     struct sup_iter *it = sup_iter_new(n->store, NULL, SUP_CF_QUARANTINE, open, open);
-    size_t offset[64][2];
-    enum sup_class cls[64];
+    size_t offset[SIM_DECISIONS_MAX][2];
+    enum sup_class cls[SIM_DECISIONS_MAX];
     size_t count = 0;
 
     sup_buf_reset(bytes);
-    for (; sup_iter_valid(it) && count < 64; sup_iter_next(it)) {
+    for (; sup_iter_valid(it) && count < SIM_DECISIONS_MAX; sup_iter_next(it)) {
         struct sup_log_entry e;
         int64_t arrived = 0;
         sup_mem_reset(mem);

@@ -2,6 +2,7 @@
  * They must stay readable as long as version N is within the range that HELLO names, and so must
  * the same with fields added that this program does not know. */
 #include "codec/mesh_msg.h"
+#include "golden.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,35 +21,19 @@ _Static_assert(SUP_MESH_VERSION_MAX == 1 || SUP_MESH_VERSION_MIN < SUP_MESH_VERS
 static const struct {
     unsigned version;
     const char *name;
-} frames[] = {{1, "hello"}, {1, "refuse"}, {1, "bye"},     {1, "heartbeat"}, {1, "mutations"},
-              {1, "pull"},  {1, "ack"},    {1, "trimmed"}, {1, "repair"}};
-
-static size_t digits(FILE *file, uint8_t *out, size_t max)
-{
-    unsigned byte;
-    size_t n = 0;
-
-    while (n < max && fscanf(file, "%2x", &byte) == 1)
-        out[n++] = (uint8_t)byte;
-    return n;
-}
-
-static size_t load(unsigned version, const char *name, uint8_t *out, size_t max)
-{
-    const char *source = getenv("SUPSYNC_SOURCE");
-    char path[4096];
-    FILE *file;
-    size_t n;
-
-    (void)snprintf(path, sizeof(path), "%s/tests/unit/codec/golden/v%u-%s.hex",
-                   source ? source : ".", version, name);
-    file = fopen(path, "r");
-    if (!file)
-        fail_msg("%s: the frames of a version that is spoken are kept", path);
-    n = digits(file, out, max);
-    (void)fclose(file);
-    return n;
-}
+} frames[] = {{1, "hello"},
+              {1, "refuse"},
+              {1, "bye"},
+              {1, "heartbeat"},
+              {1, "mutations"},
+              {1, "pull"},
+              {1, "ack"},
+              {1, "trimmed"},
+              {1, "repair"},
+              {1, "hello-members"},
+              {1, "heartbeat-members"},
+              {1, "summary"},
+              {1, "snapshot"}};
 
 static void assert_readable(uint16_t type, struct sup_slice body, struct sup_mesh_mem *mem)
 {
@@ -91,12 +76,15 @@ static void every_version_is_readable(void **state)
     struct sup_mesh_mem *mem = sup_mesh_mem_new();
     unsigned versions = 0;
     unsigned n = 0;
+    char name[64];
+    size_t len;
 
     (void)state;
     for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
         if (frames[i].version < SUP_MESH_VERSION_MIN)
             continue;
-        size_t len = load(frames[i].version, frames[i].name, bytes, sizeof(bytes));
+        (void)snprintf(name, sizeof(name), "v%u-%s", frames[i].version, frames[i].name);
+        golden_load(name, bytes, &len, sizeof(bytes));
         n += read_all(sup_slice_of(bytes, len), mem);
         versions |= 1U << frames[i].version;
     }

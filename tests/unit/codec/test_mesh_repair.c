@@ -1,6 +1,7 @@
 /* Messages of repair: round trips, limits, damage. */
 #include "codec/mesh_msg.h"
 #include "codec/value.h"
+#include "golden.h"
 #include "property.h"
 
 #include <setjmp.h>
@@ -260,14 +261,8 @@ static void random_damage(void **state)
 
 static void add_frame(struct sup_buf *hex, enum sup_frame_type type)
 {
-    struct sup_buf frame;
-
     assert_int_equal(encode(type), SUP_OK);
-    sup_buf_init(&frame, 65536);
-    assert_int_equal(sup_frame_encode((uint16_t)type, 0, sup_buf_slice(&f.body), &frame), SUP_OK);
-    for (size_t i = 0; i < frame.n; i++)
-        sup_buf_addf(hex, "%02x%s", frame.p[i], i % 32 == 31 || i + 1 == frame.n ? "\n" : "");
-    sup_buf_fini(&frame);
+    golden_add_frame(hex, (uint16_t)type, sup_buf_slice(&f.body));
 }
 
 static void all_frames(struct sup_buf *hex)
@@ -303,30 +298,14 @@ static void all_frames(struct sup_buf *hex)
     add_frame(hex, SUP_FRAME_REPAIR_RECORDS);
 }
 
-/* With SUPSYNC_GOLDEN_WRITE set the file is written instead: for a new version's messages only. */
 static void golden_bytes(void **state)
 {
-    const char *source = getenv("SUPSYNC_SOURCE");
-    bool write = getenv("SUPSYNC_GOLDEN_WRITE") != NULL;
-    char path[4096];
-    char text[16384] = "";
     struct sup_buf hex;
-    FILE *file;
 
     (void)state;
-    sup_buf_init(&hex, sizeof(text));
+    sup_buf_init(&hex, 16384);
     all_frames(&hex);
-    (void)snprintf(path, sizeof(path), "%s/tests/unit/codec/golden/v1-repair.hex",
-                   source ? source : ".");
-    file = fopen(path, write ? "w" : "r");
-    assert_non_null(file);
-    if (write)
-        assert_int_equal(fwrite(hex.p, 1, hex.n, file), hex.n);
-    else
-        text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-    (void)fclose(file);
-    if (!write)
-        assert_string_equal(text, sup_buf_str(&hex));
+    golden_check("v1-repair", &hex);
     sup_buf_fini(&hex);
 }
 

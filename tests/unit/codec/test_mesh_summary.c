@@ -1,5 +1,6 @@
 /* SUMMARY_ASK and SUMMARY: round trips, what a peer may say, and damage. */
 #include "codec/mesh_msg.h"
+#include "golden.h"
 #include "mesh.pb-c.h"
 #include "property.h"
 
@@ -192,6 +193,29 @@ static void damage(void **state)
     }
 }
 
+/* Without a report: those grow, and have golden bytes of their own as stored values. */
+static void golden_bytes(void **state)
+{
+    struct sup_summary *s = &f.in.u.summary;
+    struct sup_buf hex;
+
+    (void)state;
+    sup_buf_init(&hex, 16384);
+    s->id = 300;
+    travel(SUP_FRAME_SUMMARY_ASK);
+    golden_add_frame(&hex, SUP_FRAME_SUMMARY_ASK, sup_buf_slice(&f.body));
+    *s = (struct sup_summary){
+        .id = 300, .healthy = true, .pending = 250000, .failing = 3, .n_problems = 2};
+    snprintf(s->region, sizeof(s->region), "ap-northeast-1");
+    snprintf(s->mode, sizeof(s->mode), "enforce");
+    snprintf(s->problems[0], sizeof(s->problems[0]), "the fuse has tripped");
+    snprintf(s->problems[1], sizeof(s->problems[1]), "peer eu-west-1 is absent");
+    travel(SUP_FRAME_SUMMARY);
+    golden_add_frame(&hex, SUP_FRAME_SUMMARY, sup_buf_slice(&f.body));
+    golden_check("v1-summary", &hex);
+    sup_buf_fini(&hex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_than_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(older_readers_skip_them, setup, teardown),
         cmocka_unit_test_setup_teardown(damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(golden_bytes, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, property_setup, NULL);
