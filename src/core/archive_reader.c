@@ -19,6 +19,7 @@ struct sup_archive_reader {
     bool is_open;
     bool eof; /* of what read gives */
     struct sup_unpack *unpack;
+    struct sup_err trouble; /* behind bytes that were handed out before it is told */
     uint64_t bytes;
     size_t raw_at, raw_n;
     uint8_t raw[RAW_BYTES];
@@ -74,22 +75,31 @@ static int fill(struct sup_archive_reader *r, size_t want, struct sup_err *err)
     return SUP_OK;
 }
 
+/* Damage shows behind bytes that are good: these first, then it. */
+static int unpack(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *n)
+{
+    struct sup_slice in = sup_slice_of(r->raw + r->raw_at, r->raw_n - r->raw_at);
+    int rc = sup_unpack_run(r->unpack, &in, r->eof, to, room, n, &r->trouble);
+
+    r->raw_at = r->raw_n - in.n;
+    return *n > 0 ? SUP_OK : rc;
+}
+
 static int take(struct sup_archive_reader *r, uint8_t *to, size_t room, size_t *n,
                 struct sup_err *err)
 {
     int rc = SUP_OK;
 
     *n = 0;
-    while (rc == SUP_OK && *n == 0) {
+    while (rc == SUP_OK && *n == 0 && r->trouble.code == SUP_OK) {
         if (r->raw_at == r->raw_n)
             rc = fill(r, 1, err);
-        struct sup_slice in = sup_slice_of(r->raw + r->raw_at, r->raw_n - r->raw_at);
-        if (rc != SUP_OK || (r->eof && in.n == 0 && !sup_unpack_is_within(r->unpack)))
-            break;
-        rc = sup_unpack_run(r->unpack, &in, r->eof, to, room, n, err);
-        r->raw_at = r->raw_n - in.n;
+        bool end = r->eof && r->raw_at == r->raw_n && !sup_unpack_is_within(r->unpack);
+        if (rc != SUP_OK || end)
+            return rc;
+        rc = unpack(r, to, room, n);
     }
-    return rc;
+    return *n > 0 ? SUP_OK : sup_err_set(err, r->trouble.code, "%s", r->trouble.msg);
 }
 
 /* --- begin --- */
@@ -152,6 +162,7 @@ int sup_archive_reader_begin(struct sup_archive_reader *r, sup_archive_read_fn *
     r->read = read;
     r->arg = arg;
     r->eof = false;
+    r->trouble = (struct sup_err){0};
     r->bytes = 0;
     r->raw_at = r->raw_n = 0;
     int rc = sniff(r, &packing, err);

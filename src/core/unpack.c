@@ -132,10 +132,10 @@ static int run_zstd(struct sup_unpack *u, struct sup_slice *in, uint8_t *to, siz
     if (rc != SUP_OK || (!u->within && in->n == 0))
         return rc;
     size_t hint = ZSTD_decompressStream(u->zstd, &into, &from);
-    if (ZSTD_isError(hint))
-        return explain_zstd(hint, err);
     advance(in, from.pos);
     *n = into.pos;
+    if (ZSTD_isError(hint))
+        return explain_zstd(hint, err);
     u->within = hint != 0;
     return SUP_OK;
 }

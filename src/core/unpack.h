@@ -26,6 +26,7 @@ void sup_unpack_begin(struct sup_unpack *u, enum sup_packing packing);
 /* Takes bytes off *in and puts at most room bytes to `to`; *n says how many. last: nothing comes
  * behind *in. Members of gzip and frames of Zstandard may follow one another (RFC 1952 section 2.2,
  * RFC 8878 section 3): that is how parts of one object are put together.
+ * An error may come with bytes: what was good before it.
  * SUP_OK; SUP_ECORRUPT: damaged, cut off, or it wants too large a window; SUP_ENOMEM. */
 int sup_unpack_run(struct sup_unpack *u, struct sup_slice *in, bool last, uint8_t *to, size_t room,
                    size_t *n, struct sup_err *err);

@@ -123,6 +123,33 @@ static void test_cut_off_gzip(void **state)
     sup_archive_reader_free(r);
 }
 
+/* gzip of documents that ends in damage: a bad check sum, or a code that is none, in the same piece
+ * as the documents. They come out all the same. */
+static void test_what_came_before_damage(void **state)
+{
+    static const uint8_t stored[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                     0x03, 0x00, 0x18, 0x00, 0xe7, 0xff, '{',  '"',  'a',
+                                     '"',  ':',  '1',  '}',  '\n', '{',  '"',  'b',  '"',
+                                     ':',  '2',  '}',  '\n', '{',  '"',  'c',  '"',  ':',
+                                     '3',  '}',  '\n', 0x07, /* another block, of a kind that there
+                                                                is not */
+                                     0x00, 0x00};
+    struct sup_archive_reader *r = sup_archive_reader_new();
+    struct sup_buf out;
+
+    (void)state;
+    sup_buf_init(&out, 4096);
+    for (size_t piece = 1; piece <= sizeof(stored); piece++) {
+        struct bytes b = {stored, sizeof(stored), 0, piece, SIZE_MAX};
+        struct sup_err err = {0};
+        assert_int_equal(read_all(r, &b, &out, &err), SUP_ECORRUPT);
+        assert_non_null(strstr(err.msg, "gzip data is damaged"));
+        assert_string_equal(sup_buf_str(&out), "0:{\"a\":1};8:{\"b\":2};16:{\"c\":3};");
+    }
+    sup_buf_fini(&out);
+    sup_archive_reader_free(r);
+}
+
 /* {"a":1} and {"b":2}, each a frame, made with zstd. */
 static const uint8_t frames[] = {
     0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x07, 0x39, 0x00, 0x00, 0x7b, 0x22, 0x61, 0x22, 0x3a, 0x31, 0x7d,
@@ -203,9 +230,13 @@ static void test_rubbish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces_do_not_matter), cmocka_unit_test(test_trouble_is_passed_on),
-        cmocka_unit_test(test_cut_off_gzip),         cmocka_unit_test(test_zstd),
-        cmocka_unit_test(test_kinds_are_named),      cmocka_unit_test(test_rubbish),
+        cmocka_unit_test(test_pieces_do_not_matter),
+        cmocka_unit_test(test_trouble_is_passed_on),
+        cmocka_unit_test(test_cut_off_gzip),
+        cmocka_unit_test(test_what_came_before_damage),
+        cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_kinds_are_named),
+        cmocka_unit_test(test_rubbish),
     };
     return cmocka_run_group_tests(tests, property_setup, NULL);
 }
