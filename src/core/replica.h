@@ -52,6 +52,9 @@ int sup_replica_new(const struct sup_replica_options *opts, struct sup_replica *
                     struct sup_err *err);
 void sup_replica_free(struct sup_replica *r);
 
+/* Of an incarnation's log behind floor, the last entry of the older half. */
+uint64_t sup_replica_older_half(uint64_t floor, uint64_t last);
+
 /* What a peer was known to have when this process started. */
 void sup_replica_load(struct sup_replica *r, size_t peer, const struct sup_vv *has);
 /* Likewise, its present incarnation. As long as it is not known of one (0), none retires. */

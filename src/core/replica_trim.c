@@ -33,6 +33,11 @@ static bool has_peers(const struct sup_replica *r)
     return false;
 }
 
+uint64_t sup_replica_older_half(uint64_t floor, uint64_t last)
+{
+    return floor + (last - floor + 1) / 2;
+}
+
 static bool is_full(const struct sup_replica *r, const struct sup_replica_self *s)
 {
     return (r->opts.log_max > 0 && sup_vv_missing(&s->floor, &s->vv) > r->opts.log_max) ||
@@ -131,8 +136,8 @@ void sup_replica_trim_tick(const struct sup_replica_ctx *c)
         /* Without peers there is nobody to acknowledge, and the first one to come wants it all. */
         uint64_t upto = peers ? acknowledged(r, incarnation, last) : floor;
         /* Past the cap the older half goes: repair makes that safe. */
-        if (full && upto < floor + (last - floor + 1) / 2)
-            upto = floor + (last - floor + 1) / 2;
+        if (full && upto < sup_replica_older_half(floor, last))
+            upto = sup_replica_older_half(floor, last);
         if (upto > floor && sup_vv_raise(&r->out.trim, incarnation, upto) == SUP_OK)
             gain = true;
     }

@@ -1,5 +1,6 @@
 #include "service/housekeeper.h"
 #include "service/apply_txn.h"
+#include "service/log_trim.h"
 #include "service/memory_use.h"
 #include "service/sketch_keeper.h"
 
@@ -24,6 +25,7 @@ struct sup_housekeeper {
     pthread_t thread;
     bool started;
     struct sup_memory_use memory;
+    uint64_t log_max_bytes;
     /* dedup sweep */
     struct sup_buf at;   /* where the sweep goes on */
     struct sup_buf dead; /* 16-byte marks to delete */
@@ -141,6 +143,8 @@ static void *housekeeper_main(void *arg)
             run_batches(h, "mutations leave quarantine", release_run);
         if (front_due(h, SUP_CF_EXPIRY, now < 0 ? 0 : (uint64_t)now))
             run_batches(h, "suppressions expire", expire_run);
+        if (h->log_max_bytes > 0)
+            sup_log_trim_alone(h->apply, h->log_max_bytes, &h->stop);
         if (sup_mono_ms() >= h->next_audit_ms)
             audit(h);
         if (sup_mono_ms() < h->next_sweep_ms)
@@ -152,7 +156,7 @@ static void *housekeeper_main(void *arg)
     return NULL;
 }
 
-int sup_housekeeper_start(struct sup_apply *apply, struct sup_store *store,
+int sup_housekeeper_start(struct sup_apply *apply, struct sup_store *store, uint64_t log_max_bytes,
                           struct sup_housekeeper **out, struct sup_err *err)
 {
     struct sup_housekeeper *h = calloc(1, sizeof(*h));
@@ -161,6 +165,7 @@ int sup_housekeeper_start(struct sup_apply *apply, struct sup_store *store,
         return sup_err_set(err, SUP_ENOMEM, "out of memory");
     h->apply = apply;
     h->store = store;
+    h->log_max_bytes = log_max_bytes;
     h->next_audit_ms = sup_mono_ms() + AUDIT_EVERY_MS; /* it was made by a scan just now */
     sup_stop_init(&h->stop);
     sup_buf_init(&h->at, 64);

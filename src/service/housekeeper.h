@@ -8,7 +8,9 @@
 
 struct sup_housekeeper;
 
-int sup_housekeeper_start(struct sup_apply *apply, struct sup_store *store,
+/* log_max_bytes: without a mesh, what the log is kept to (service/log_trim.h); 0: that is somebody
+ * else's. */
+int sup_housekeeper_start(struct sup_apply *apply, struct sup_store *store, uint64_t log_max_bytes,
                           struct sup_housekeeper **out, struct sup_err *err);
 void sup_housekeeper_stop(struct sup_housekeeper *h); /* waits */
 void sup_housekeeper_free(struct sup_housekeeper *h);

@@ -4,14 +4,12 @@
 #include "base/log.h"
 #include "service/apply_members.h"
 #include "service/apply_txn.h"
+#include "service/log_trim.h"
 #include "service/replicate_internal.h"
 
 #include <stdlib.h>
 
 #define TICK_MS 1000
-/* Log entries deleted in one transaction: enough to be cheap, few enough not to hold up the writer.
- */
-#define TRIM_BATCH 4096
 
 static void post_ack(struct sup_replicator *r, const struct sup_replica_action *a)
 {
@@ -148,26 +146,6 @@ uint64_t sup_replicator_session(struct sup_replicator *r)
 
 /* --- ticks and trimming --- */
 
-static int trim_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
-{
-    return sup_apply_trim(a, t, arg, TRIM_BATCH, err);
-}
-
-static void trim(struct sup_replicator *r, const struct sup_vv *upto)
-{
-    for (size_t i = 0; i < upto->n; i++) {
-        struct sup_apply_trim one = {
-            .incarnation = upto->e[i].incarnation, .upto = upto->e[i].seq, .more = true};
-        struct sup_err err = {0};
-        while (one.more && !sup_stop_is_set(&r->stop)) {
-            if (sup_apply_run(r->opts.apply, trim_run, &one, &err) == SUP_OK)
-                continue;
-            sup_log_warn("replicate", "cannot trim the log", SUP_S("error", err.msg));
-            return;
-        }
-    }
-}
-
 static int retire_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct sup_err *err)
 {
     return sup_apply_retire(a, t, arg, err);
@@ -180,7 +158,7 @@ static void retire(struct sup_replicator *r, struct sup_vv *incarnations)
     if (incarnations->n == 0)
         return;
     /* Their logs are trimmed, but a crash may have left some of them behind. */
-    trim(r, incarnations);
+    sup_log_trim(r->opts.apply, incarnations, &r->stop);
     if (sup_apply_run(r->opts.apply, retire_run, incarnations, &err) != SUP_OK)
         sup_log_warn("replicate", "cannot forget old incarnations", SUP_S("error", err.msg));
 }
@@ -215,7 +193,7 @@ static void *ticker_main(void *arg)
 
     while (t && !sup_stop_wait_ms(&r->stop, TICK_MS)) {
         tick(r, t);
-        trim(r, &t->trim);
+        sup_log_trim(r->opts.apply, &t->trim, &r->stop);
         retire(r, &t->retire);
         sup_replicator_measure(r);
         sup_replicator_join_tick(r);

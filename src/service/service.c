@@ -187,7 +187,9 @@ static int start_workers(struct sup_service *s, struct sup_err *err)
     if (rc == SUP_OK)
         rc = sup_sources_start(s->config, s->store, s->apply, &s->sources, err);
     if (rc == SUP_OK)
-        rc = sup_housekeeper_start(s->apply, s->store, &s->housekeeper, err);
+        rc = sup_housekeeper_start(s->apply, s->store,
+                                   s->config->mesh.enabled ? 0 : s->config->mesh.log_max_bytes,
+                                   &s->housekeeper, err);
     if (rc == SUP_OK && s->config->mesh.enabled)
         rc = sup_replicator_start(&mesh, &s->replicator, err);
     if (rc == SUP_OK && s->config->n_queues > 0)
