@@ -89,8 +89,8 @@ static const char *reasons_text(enum sup_level level, unsigned gaps)
 static const char *reasons_remedy(enum sup_level level)
 {
     static const char *const remedies[] = {
-        [SUP_LEVEL_ACCOUNT] = "set SuppressedReasons to BOUNCE and COMPLAINT, or "
-                              "ses.manage_account_attributes: true",
+        [SUP_LEVEL_ACCOUNT] = ("set SuppressedReasons to BOUNCE and COMPLAINT, or "
+                               "ses.manage_account_attributes: true"),
         [SUP_LEVEL_TENANT] = "give it both reasons, or take its SuppressionAttributes away",
         [SUP_LEVEL_SET] = "give it both reasons, or take its SuppressionOptions away"};
     return remedies[level];
