@@ -229,14 +229,6 @@ int64_t sup_aws_clock_skew_ms(struct sup_aws *a)
     return atomic_load(&a->skew_ms);
 }
 
-int sup_aws_check_credentials(struct sup_aws *a, struct sup_err *err)
-{
-    struct sup_aws_credentials c;
-    int rc = sup_aws_provider_get(a->provider, &c, err);
-    sup_aws_credentials_fini(&c);
-    return rc;
-}
-
 char *sup_aws_account_id(struct sup_aws *a)
 {
     struct sup_aws_credentials c;

@@ -45,8 +45,6 @@ bool sup_aws_client_insecure(const struct sup_aws *a);
 char *sup_aws_account_id(struct sup_aws *a);
 /* Server minus own wall clock as last corrected, ms. For signing and for reports, never for LWW. */
 int64_t sup_aws_clock_skew_ms(struct sup_aws *a);
-/* Fetches credentials now (doctor, start-up). */
-int sup_aws_check_credentials(struct sup_aws *a, struct sup_err *err);
 
 /* What went wrong, next to the sup_err of the call. */
 struct sup_aws_error {
