@@ -74,10 +74,11 @@ jq -rs '
      ["backfill of sends / reading and classifying them, CPU", $b.backfill.send_of_parse_only],
      ["backfill of deliveries / the same", $b.backfill.delivery_of_parse_only],
      ["backfill of a mix with 3 % bounces / the same", $b.backfill.mix_of_parse_only],
+     ["backfill of the mix with the event log / the same", $b.backfill.mix_logged_of_parse_only],
      ["backfill of a mix / Python that parses and upserts into SQLite", $b.backfill.mix_backfill_per_core_s / $b.backfill.mix_python_sqlite_per_core_s],
      ["joining by snapshot / scan and zstd of the same records alone", $b.join.records_per_s / $b.join.scan_zstd_per_s],
      ["lookup p99 while giving a snapshot / without", $b.join.lookup_p99_us_while_giving / $b.join.lookup_p99_us],
-     ["agent from SQS / receive and delete only", $b.sqs.agent_backlog_per_s / $b.sqs.receive_delete_only_per_s],
+     ["agent from SQS / receive and delete only", $b.sqs.of_receive_delete_only],
      ["CPU of scan and plan / JSON parse alone, per entry", $b.scan.cpu_us_per_entry / $b.list_parse.json_us_per_entry]]
     | .[] | @tsv' "$out" | while IFS=$'\t' read -r what ratio; do
     printf '%-56s %.2f\n' "$what" "$ratio"

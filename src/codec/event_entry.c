@@ -2,6 +2,7 @@
 
 #include "codec/keys.h"
 
+#include <stdlib.h>
 #include <zstd.h>
 
 #define VERSION 1
@@ -35,7 +36,33 @@ static void add_field(struct sup_buf *out, uint8_t number, struct sup_slice s)
     sup_buf_add_slice(out, s);
 }
 
-int sup_event_entry_encode(const struct sup_event_entry *e, struct sup_buf *out)
+struct sup_event_packer {
+    ZSTD_CCtx *zstd;
+};
+
+struct sup_event_packer *sup_event_packer_new(void)
+{
+    struct sup_event_packer *p = calloc(1, sizeof(*p));
+
+    if (p == NULL)
+        return NULL;
+    p->zstd = ZSTD_createCCtx();
+    if (p->zstd != NULL)
+        return p;
+    free(p);
+    return NULL;
+}
+
+void sup_event_packer_free(struct sup_event_packer *p)
+{
+    if (p == NULL)
+        return;
+    ZSTD_freeCCtx(p->zstd);
+    free(p);
+}
+
+int sup_event_entry_encode(struct sup_event_packer *p, const struct sup_event_entry *e,
+                           struct sup_buf *out)
 {
     if (e->raw.n > SUP_EVENT_ENTRY_RAW_MAX)
         return SUP_ELIMIT;
@@ -50,7 +77,7 @@ int sup_event_entry_encode(const struct sup_event_entry *e, struct sup_buf *out)
     uint8_t *to = sup_buf_reserve(out, room);
     if (to == NULL)
         return out->failed;
-    size_t n = ZSTD_compress(to, room, e->raw.p, e->raw.n, LEVEL);
+    size_t n = ZSTD_compressCCtx(p->zstd, to, room, e->raw.p, e->raw.n, LEVEL);
     if (ZSTD_isError(n))
         return SUP_ENOMEM;
     sup_put_be32(out->p + at, (uint32_t)n);

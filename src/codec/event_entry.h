@@ -24,9 +24,16 @@ struct sup_event_entry {
 void sup_key_event(struct sup_buf *out, int64_t time_ms, struct sup_slice raw);
 bool sup_key_event_parse(struct sup_slice key, int64_t *time_ms);
 
+/* What compresses documents: to make zstd's tables anew for each would cost more than all the rest.
+ * Some 50 KiB, up to 600 KiB once a document was large. One thread at a time. */
+struct sup_event_packer;
+struct sup_event_packer *sup_event_packer_new(void); /* NULL when out of memory */
+void sup_event_packer_free(struct sup_event_packer *p);
+
 /* Appends format version 1: the version, then fields as number ‖ length ‖ bytes, the raw document
  * compressed (zstd). SUP_OK, SUP_ELIMIT (raw too long), SUP_ENOMEM. */
-int sup_event_entry_encode(const struct sup_event_entry *e, struct sup_buf *out);
+int sup_event_entry_encode(struct sup_event_packer *p, const struct sup_event_entry *e,
+                           struct sup_buf *out);
 /* All but raw point into value; raw into scratch (cleared first), and is left out without one.
  * SUP_OK, SUP_EVERSION, SUP_ECORRUPT, SUP_ENOMEM. */
 int sup_event_entry_decode(struct sup_slice value, struct sup_buf *scratch,

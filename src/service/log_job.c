@@ -20,6 +20,7 @@ struct entry {
 
 struct sup_log_job {
     bool on;
+    struct sup_event_packer *packer; /* NULL while off */
     struct sup_buf bytes, packed, addresses, verdicts;
     struct entry *entries;
     size_t n, cap;
@@ -37,7 +38,11 @@ struct sup_log_job *sup_log_job_new(const struct sup_options *config)
     sup_buf_init(&j->packed, BYTES_MAX);
     sup_buf_init(&j->addresses, 1U << 20);
     sup_buf_init(&j->verdicts, 1U << 20);
-    return j;
+    j->packer = j->on ? sup_event_packer_new() : NULL;
+    if (!j->on || j->packer)
+        return j;
+    sup_log_job_free(j);
+    return NULL;
 }
 
 void sup_log_job_free(struct sup_log_job *j)
@@ -48,6 +53,7 @@ void sup_log_job_free(struct sup_log_job *j)
     sup_buf_fini(&j->packed);
     sup_buf_fini(&j->addresses);
     sup_buf_fini(&j->verdicts);
+    sup_event_packer_free(j->packer);
     free(j->entries);
     free(j);
 }
@@ -192,7 +198,7 @@ int sup_log_job_pack(struct sup_log_job *j)
         e->key_at = j->packed.n;
         sup_key_event(&j->packed, e->time_ms, e->raw);
         e->value_at = j->packed.n;
-        rc = sup_event_entry_encode(&packed, &j->packed);
+        rc = sup_event_entry_encode(j->packer, &packed, &j->packed);
         e->value_n = j->packed.n - e->value_at;
     }
     return rc == SUP_OK && j->packed.failed ? j->packed.failed : rc;

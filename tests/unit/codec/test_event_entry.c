@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+static struct sup_event_packer *packer;
+
 static void check_same(struct sup_slice a, struct sup_slice b)
 {
     assert_true(sup_slice_eq(a, b));
@@ -32,7 +34,7 @@ static void test_round_trip(void **state)
                                        .raw = {raw, n}};
         property_bytes(&rng, raw, n);
         sup_buf_reset(&b);
-        assert_int_equal(sup_event_entry_encode(&e, &b), SUP_OK);
+        assert_int_equal(sup_event_entry_encode(packer, &e, &b), SUP_OK);
         assert_int_equal(sup_event_entry_decode(sup_buf_slice(&b), &scratch, &d), SUP_OK);
         check_same(d.type, e.type);
         check_same(d.message_id, e.message_id);
@@ -59,7 +61,7 @@ static void test_limits(void **state)
 
     (void)state;
     sup_buf_init(&b, 1 << 20);
-    assert_int_equal(sup_event_entry_encode(&e, &b), SUP_ELIMIT);
+    assert_int_equal(sup_event_entry_encode(packer, &e, &b), SUP_ELIMIT);
     assert_int_equal(sup_event_entry_decode(SUP_SLICE_LIT("\2"), &b, &d), SUP_EVERSION);
     assert_int_equal(sup_event_entry_decode(SUP_SLICE_LIT(""), &b, &d), SUP_ECORRUPT);
     sup_buf_fini(&b);
@@ -85,6 +87,20 @@ static void test_keys(void **state)
     sup_buf_fini(&b);
 }
 
+static int setup(void **state)
+{
+    packer = sup_event_packer_new();
+    return packer != NULL ? property_setup(state) : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    sup_event_packer_free(packer);
+    sup_event_packer_free(NULL);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,5 +108,5 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_keys),
     };
-    return cmocka_run_group_tests(tests, property_setup, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
