@@ -479,8 +479,11 @@ static void events_are_read_as_ever(void **state)
     (void)state;
     sup_buf_init(&scratch, SUP_EVENT_ENTRY_RAW_MAX + 65536);
     if (getenv("SUPSYNC_GOLDEN_WRITE")) {
+        struct sup_event_packer *packer = sup_event_packer_new();
         sup_buf_init(&hex, 16384);
-        assert_int_equal(sup_event_entry_encode(&e, &scratch), SUP_OK);
+        assert_non_null(packer);
+        assert_int_equal(sup_event_entry_encode(packer, &e, &scratch), SUP_OK);
+        sup_event_packer_free(packer);
         golden_add(&hex, sup_buf_slice(&scratch));
         golden_check("store-event", &hex);
         sup_buf_fini(&hex);
