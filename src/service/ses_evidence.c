@@ -16,6 +16,8 @@
 /* An answer that does not come is given up: nothing depends on it. */
 #define ATTEMPTS_MAX  5
 #define RETRY_BASE_MS 30000
+/* Whoever may not ask, or has no credentials, may later. */
+#define REFUSED_MS (10 * 60 * 1000)
 
 struct question {
     struct sup_ses_worker *w;
@@ -157,7 +159,6 @@ static void ask(struct question *q, struct sup_ses_outcome *o)
     struct sup_aws_error aerr = {0};
     struct sup_err err = {0};
 
-    o->plan.step = SUP_OUTBOX_GET;
     o->code = sup_ses_get(w->opts.aws, q->wanted.spelling, &q->answer, &w->stop, &aerr, &err);
     const struct sup_ses_call_made m = {
         .op = SUP_CALL_GET,
@@ -177,12 +178,34 @@ static void ask(struct question *q, struct sup_ses_outcome *o)
     sup_text_copy(o->error, sizeof(o->error), err.msg);
 }
 
+/* Of trouble with a question nothing follows for other calls, but for the rate. */
+static void digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o)
+{
+    int64_t now = sup_mono_ms();
+
+    pthread_mutex_lock(&w->mutex);
+    if (o->throttled)
+        sup_rate_throttled(sup_ses_rate(w, SUP_OUTBOX_GET), now);
+    else if (o->code == SUP_OK)
+        sup_rate_success(sup_ses_rate(w, SUP_OUTBOX_GET), now);
+    else if (o->code == SUP_EAUTH)
+        w->evidence_mono_ms = now + REFUSED_MS;
+    w->throttles += o->throttled;
+    w->gets += o->code == SUP_OK;
+    pthread_mutex_unlock(&w->mutex);
+    if (o->code == SUP_EAUTH)
+        sup_log_warn("ses",
+                     "SES may not be asked who added what was adopted: allow "
+                     "ses:GetSuppressedDestination",
+                     SUP_S("error", o->error));
+}
+
 static int answer(struct question *q, struct sup_err *err)
 {
     struct sup_ses_outcome o = {0};
 
     ask(q, &o);
-    sup_ses_digest(q->w, &o);
+    digest(q->w, &o);
     if (o.throttled || o.code == SUP_ECLOSED || o.code == SUP_EAUTH)
         return SUP_OK; /* it stays in front */
     if (o.code != SUP_OK && q->wanted.attempts + 1 < ATTEMPTS_MAX)

@@ -64,8 +64,6 @@ struct sup_ses_worker {
 
 /* Under mutex. */
 struct sup_rate *sup_ses_rate(struct sup_ses_worker *w, enum sup_outbox_step step);
-/* Adapts the rate and counts. */
-void sup_ses_digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o);
 
 /* ses_evidence.c: one question of the evidence family, if one is due and a call may go at once.
  * False: there was nothing to do; *next_ms is lowered to when there may be. */

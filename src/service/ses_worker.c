@@ -232,7 +232,8 @@ static void call(struct sup_ses_worker *w, struct sup_ses_task *task, struct sup
                  "takes a DELETE import job");
 }
 
-void sup_ses_digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o)
+/* Adapts the rate and counts. */
+static void digest(struct sup_ses_worker *w, const struct sup_ses_outcome *o)
 {
     struct sup_rate *rate = sup_ses_rate(w, o->plan.step);
     int64_t now = sup_mono_ms();
@@ -331,7 +332,7 @@ static int step(struct sup_ses_worker *w, struct sup_ses_task *task, bool *more,
     if (rc != SUP_OK)
         return rc;
     call(w, task, &o);
-    sup_ses_digest(w, &o);
+    digest(w, &o);
     if (o.code == SUP_OK)
         return sup_ses_record(w, task, &o, err);
     *more = false;
