@@ -9,6 +9,11 @@
 
 /* Fetches on their way at a time. */
 #define FETCHES 2
+/* Decisions that a server may send for what was asked for: each want has at most one of each class,
+ * of one address, or of two that share a hash. In the end come those of its quarantine, which ends
+ * at a tenth of this as a rule. A server that goes on and on would never let the repair end. */
+#define ENTRIES_MAX(asked) (2 * SUP_N_CLASSES * (uint64_t)(asked) + 1024)
+#define QUARANTINED_MAX    1000000
 
 enum phase { WHOLE_SET, SYMBOLS, SUMS, SHARD_SET, FETCHING, FINAL, OVER };
 
@@ -30,6 +35,7 @@ struct sup_repair_puller {
     uint64_t window, seen, indexes, empty;
     struct sup_repair_wanted *wanted;
     size_t n_wanted, cap, asked;
+    uint64_t entries; /* that came for them, and then of the quarantine */
     unsigned outstanding;
     struct sup_repair_stats stats;
 };
@@ -189,6 +195,8 @@ static void next_group(struct sup_repair_puller *p)
         p->shards[i / 8] |= (uint8_t)(1U << i % 8);
         p->stats.shards++;
     }
+    if (!any)
+        p->entries = 0;
     enter(p, any ? SHARD_SET : FINAL);
 }
 
@@ -248,6 +256,7 @@ static int decoded(struct sup_repair_puller *p)
     int rc = sorted ? SUP_OK : SUP_ENOMEM;
 
     p->n_wanted = p->asked = 0;
+    p->entries = 0;
     if (sorted && n > 0) {
         memcpy(sorted, d, n * sizeof(*sorted));
         qsort(sorted, n, sizeof(*sorted), by_key);
@@ -285,13 +294,21 @@ size_t sup_repair_puller_wants(struct sup_repair_puller *p, uint32_t *round,
 int sup_repair_puller_records(struct sup_repair_puller *p, const struct sup_repair_msg *msg,
                               bool *final)
 {
+    bool endless;
+
     *final = p->phase == FINAL;
+    if (msg->u.records.n == 0 && !msg->u.records.last)
+        return over(p, SUP_EINPUT);
+    p->entries += msg->u.records.n;
     if (p->phase == FINAL && !p->to_send) {
+        if (p->entries > QUARANTINED_MAX)
+            return over(p, SUP_EINPUT);
         if (msg->u.records.last)
             (void)over(p, SUP_OK);
         return SUP_OK;
     }
-    if (p->phase != FETCHING || p->outstanding == 0 || msg->round != p->round)
+    endless = p->entries > ENTRIES_MAX(p->asked);
+    if (p->phase != FETCHING || p->outstanding == 0 || msg->round != p->round || endless)
         return over(p, SUP_EINPUT);
     p->outstanding -= msg->u.records.last;
     if (p->outstanding == 0 && p->asked == p->n_wanted)

@@ -40,6 +40,7 @@ static int batch_begin(void *arg, struct sup_txn *t, struct sup_err *err)
     state_copy(&a->before_batch, &a->now);
     a->outbox_low = INT64_MAX;
     a->n_changes = 0;
+    a->quarantined = 0;
     return SUP_OK;
 }
 
@@ -525,6 +526,11 @@ void sup_apply_wake(struct sup_apply *a)
     a->version++;
     pthread_cond_broadcast(&a->cond);
     pthread_mutex_unlock(&a->mutex);
+}
+
+size_t sup_apply_quarantined(const struct sup_apply *a)
+{
+    return a->quarantined;
 }
 
 int64_t sup_apply_now_ms(const struct sup_apply *a)

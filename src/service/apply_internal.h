@@ -40,6 +40,7 @@ struct sup_apply {
     int64_t doubted_ms; /* monotonic: when a certain incarnation was given up; INT64_MIN = never */
     int64_t complained_ms;
     int64_t batch_ms;
+    size_t quarantined; /* by the batch */
     bool reconciling;   /* what goes into the outbox comes of a reconciliation */
     int64_t outbox_low; /* earliest due time this batch put into the outbox; INT64_MAX: none */
     _Atomic int64_t outbox_since;      /* the same of batches since somebody asked */

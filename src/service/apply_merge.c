@@ -277,6 +277,7 @@ static int waits_larger(struct sup_apply *a, struct sup_txn *t, const struct sup
 {
     struct sup_log_entry e;
     struct sup_register waiting;
+    struct sup_mem *m;
     int64_t arrived = 0;
     int rc = sup_txn_get(t, SUP_CF_QUARANTINE, sup_key_slice(k), &a->scratch);
 
@@ -285,10 +286,15 @@ static int waits_larger(struct sup_apply *a, struct sup_txn *t, const struct sup
         return SUP_OK;
     if (rc != SUP_OK)
         return sup_err_set(err, rc, "cannot read the quarantine: %s", sup_code_name(rc));
-    rc = sup_quarantined_decode(sup_buf_slice(&a->scratch), a->mem, &e, &arrived, err);
+    /* Not a->mem: the record that is being joined may be in it. */
+    m = sup_mem_new();
+    if (!m)
+        return sup_err_set(err, SUP_ENOMEM, "out of memory");
+    rc = sup_quarantined_decode(sup_buf_slice(&a->scratch), m, &e, &arrived, err);
     if (rc == SUP_OK)
         rc = sup_log_entry_register(&e, &waiting, err);
     *yes = rc == SUP_OK && sup_decision_cmp(&waiting, reg) >= 0;
+    sup_mem_free(m);
     return rc;
 }
 
@@ -304,6 +310,7 @@ int sup_apply_quarantine(struct sup_apply *a, struct sup_txn *t, const struct su
     rc = waits_larger(a, t, &k, reg, &larger, err);
     if (rc != SUP_OK || larger)
         return rc;
+    a->quarantined++;
     sup_buf_reset(&a->scratch);
     sup_quarantined_encode(e, a->batch_ms, &a->scratch);
     return put(t, SUP_CF_QUARANTINE, &k, &a->scratch, err);

@@ -9,6 +9,8 @@
 /* Wall time, read once a batch. */
 int64_t sup_apply_now_ms(const struct sup_apply *a);
 
+size_t sup_apply_quarantined(const struct sup_apply *a); /* decisions, by the batch so far */
+
 #define SUP_PROPOSAL_SPELLINGS_MAX 4
 
 /* What a caller would like to decide. */

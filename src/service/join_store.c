@@ -133,7 +133,7 @@ static int check_quarantine(struct sup_apply *a, enum sup_remote outcome, bool *
     if (outcome != SUP_REMOTE_QUARANTINED || *looked)
         return SUP_OK;
     *looked = true;
-    return sup_quarantine_is_full(sup_apply_store(a)) ? sup_quarantine_refuse(err) : SUP_OK;
+    return sup_quarantine_is_full(a) ? sup_quarantine_refuse(err) : SUP_OK;
 }
 
 static int put_quarantined(struct sup_apply *a, struct sup_txn *t, const struct sup_repair_entry *e,

@@ -13,6 +13,9 @@
 
 #define SCAN_STEP   8192 /* records a step: some milliseconds */
 #define FETCH_COUNT 2048 /* records a FETCH */
+/* Of records that wait for their commit: more is not read from the link until then. The queue of
+ * jobs counts messages, and each may have 4 MiB. */
+#define WINDOW (16U << 20)
 
 struct sup_repair_pull {
     struct sup_repair_env env;
@@ -29,6 +32,7 @@ struct sup_repair_pull {
     pthread_mutex_t mutex; /* all below */
     pthread_cond_t cond;
     size_t in_flight; /* jobs that have not come back */
+    size_t bytes;     /* in them */
     int job_failed;
     uint64_t applied, quarantined;
 };
@@ -78,6 +82,7 @@ struct repair_job {
     struct sup_mesh_mem *mem;
     const struct sup_repair_entry *entries;
     size_t n;
+    size_t bytes; /* about what they take */
     uint64_t applied, quarantined;
 };
 
@@ -98,7 +103,7 @@ static int job_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err 
             return rc;
         j->applied += outcome == SUP_REMOTE_APPLIED;
         if (outcome == SUP_REMOTE_QUARANTINED && j->quarantined++ == 0 &&
-            sup_quarantine_is_full(j->pull->env.store))
+            sup_quarantine_is_full(job->apply))
             return sup_quarantine_refuse(err);
     }
     return SUP_OK;
@@ -122,12 +127,22 @@ static void job_done(struct sup_apply_job *job, int code, const struct sup_err *
         p->job_failed = code;
     }
     p->in_flight--;
+    p->bytes -= j->bytes;
     pthread_cond_broadcast(&p->cond);
     pthread_mutex_unlock(&p->mutex);
     free(j);
 }
 
-/* Takes mem over. */
+static size_t size_of(const struct sup_repair_records *r)
+{
+    size_t n = r->n * sizeof(*r->entries);
+
+    for (size_t i = 0; i < r->n; i++)
+        n += r->entries[i].key.n + r->entries[i].encoded.n;
+    return n;
+}
+
+/* Takes mem over. Waits for commits while there is too much of it. */
 static int submit(struct sup_repair_pull *p, const struct sup_repair_records *r,
                   struct sup_mesh_mem **mem)
 {
@@ -140,10 +155,14 @@ static int submit(struct sup_repair_pull *p, const struct sup_repair_records *r,
                              .pull = p,
                              .mem = *mem,
                              .entries = r->entries,
-                             .n = r->n};
+                             .n = r->n,
+                             .bytes = size_of(r)};
     *mem = NULL;
     pthread_mutex_lock(&p->mutex);
+    while (p->in_flight > 0 && p->bytes + j->bytes > WINDOW)
+        sup_cond_wait_ms(&p->cond, &p->mutex, -1);
     p->in_flight++;
+    p->bytes += j->bytes;
     pthread_mutex_unlock(&p->mutex);
     rc = sup_apply_submit(p->env.apply, &j->job, -1);
     if (rc != SUP_OK)

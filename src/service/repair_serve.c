@@ -17,6 +17,9 @@
 #define INBOX_MAX 4
 /* What a round holds in memory is given up when its puller is silent for so long. */
 #define IDLE_MS 30000
+/* A view of the store keeps what is overwritten meanwhile on the disk: after so long the puller has
+ * to begin anew. */
+#define VIEW_MS 600000
 /* Repair's share of a link, so that it does not fill the queue before live mutations. */
 #define BYTES_PER_MS (32U << 10)
 
@@ -36,6 +39,7 @@ struct sup_repair_serve {
     int64_t not_before_ms;
     struct sup_vv vv;          /* before the set of the first round was taken */
     struct sup_snapshot *snap; /* as of then, for the quarantine */
+    int64_t view_ms;           /* since when */
     struct sup_mem *mem;
     struct sup_buf out; /* symbols, or the bytes that entries point to */
     struct sup_mesh_msg msg;
@@ -194,6 +198,12 @@ static int send(struct sup_repair_serve *s, size_t bytes)
     return s->env.send(s->env.arg, &s->msg);
 }
 
+static void rest(struct sup_repair_serve *s, int64_t now, int64_t ms)
+{
+    if (s->not_before_ms < now + ms)
+        s->not_before_ms = now + ms;
+}
+
 static int send_sums(struct sup_repair_serve *s)
 {
     static const size_t size = SUP_SKETCH_SUM_SIZE;
@@ -298,11 +308,14 @@ static bool answered(const struct sup_repair_serve *s)
 static int send_records(struct sup_repair_serve *s)
 {
     struct sup_repair_records *m = &s->msg.u.repair.u.records;
+    int64_t begin = sup_mono_ms();
+    int64_t took;
     int rc;
 
     s->n = 0;
     sup_buf_reset(&s->out);
     rc = ends(s) ? fill_quarantine(s) : fill_records(s);
+    took = sup_mono_ms() - begin;
     if (rc != SUP_OK)
         return rc;
     for (size_t i = 0; i < s->n; i++)
@@ -322,7 +335,11 @@ static int send_records(struct sup_repair_serve *s)
         if (ends(s))
             release_view(s);
     }
-    return send(s, s->out.n);
+    rc = send(s, s->out.n);
+    /* As for rounds: half of the time at most. Who asks for what is not there gets small answers to
+     * much work. */
+    rest(s, sup_mono_ms(), took);
+    return rc;
 }
 
 /* --- rounds --- */
@@ -345,6 +362,8 @@ static int take_in(struct sup_repair_serve *s, struct inbox_entry *e)
     int rc;
 
     s->touched_ms = sup_mono_ms();
+    if (s->snap && s->touched_ms - s->view_ms >= VIEW_MS)
+        release_view(s);
     if (e->type == SUP_FRAME_REPAIR_FETCH)
         return take_fetch(s, e);
     if (e->type == SUP_FRAME_REPAIR_SUMS) {
@@ -382,6 +401,7 @@ static int copy(struct sup_repair_serve *s)
     release_view(s);
     sup_apply_vv(s->env.apply, &s->vv);
     s->snap = sup_store_snapshot(s->env.store);
+    s->view_ms = sup_mono_ms();
     if (!s->snap)
         return SUP_ENOMEM;
     rc = sup_sketch_keeper_copy(k, &sketch);
@@ -439,8 +459,7 @@ static int round_step(struct sup_repair_serve *s, enum sup_repair_action action)
     else
         rc = action == SUP_REPAIR_COPY ? copy(s) : scan(s);
     end = sup_mono_ms();
-    if (s->not_before_ms < end + (end - begin))
-        s->not_before_ms = end + (end - begin);
+    rest(s, end, end - begin);
     return rc;
 }
 

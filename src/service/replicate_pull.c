@@ -41,7 +41,7 @@ static int pull_run(struct sup_apply_job *job, struct sup_txn *t, struct sup_err
         if (rc != SUP_OK)
             return rc;
         if (outcome == SUP_REMOTE_QUARANTINED && j->quarantined++ == 0 &&
-            sup_quarantine_is_full(j->peer->r->opts.store))
+            sup_quarantine_is_full(j->peer->r->opts.apply))
             return sup_quarantine_refuse(err);
     }
     return SUP_OK;

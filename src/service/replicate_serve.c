@@ -11,6 +11,13 @@
  * meanwhile. */
 #define SEND_TIMEOUT_MS 30000
 
+/* What a peer may ask for in a second; what comes beyond that waits in its link. Each question
+ * takes this node more than it takes the peer to ask. Acknowledgements and heartbeats are free:
+ * they are paid for by what they answer. */
+#define ASKS_MS   1000
+#define ASKS_COST 2000
+#define ASK_COST  40
+
 struct serving {
     struct sup_replicator *r;
     struct sup_session *session;
@@ -19,6 +26,8 @@ struct serving {
     struct sup_repair_serve *repair;     /* NULL when no sketch is kept */
     struct sup_snapshot_serve *snapshot; /* likewise */
     struct sup_log_reader *log;          /* the sender's */
+    int64_t asks_ms;                     /* the reader's: when the present second began */
+    unsigned asks;                       /* the reader's: what was asked for in it */
 
     pthread_mutex_t mutex; /* all below */
     pthread_cond_t cond;
@@ -87,6 +96,41 @@ static void take_message(struct serving *v, const struct sup_mesh_msg *msg)
     }
 }
 
+static unsigned cost_of(enum sup_frame_type type)
+{
+    switch ((int)type) {
+    case SUP_FRAME_ACK:
+        return 0;
+    case SUP_FRAME_PULL:
+    case SUP_FRAME_SUMMARY_ASK:
+    case SUP_FRAME_SNAPSHOT_ASK:
+        return ASK_COST;
+    default:
+        return 1;
+    }
+}
+
+/* Lets a peer that asks too much wait. */
+static void take_turn(struct serving *v, enum sup_frame_type type)
+{
+    int64_t now = sup_mono_ms();
+    int64_t left;
+
+    if (now - v->asks_ms >= ASKS_MS) {
+        v->asks_ms = now;
+        v->asks = 0;
+    }
+    v->asks += cost_of(type);
+    if (v->asks <= ASKS_COST)
+        return;
+    pthread_mutex_lock(&v->mutex);
+    while (!v->over && (left = v->asks_ms + ASKS_MS - sup_mono_ms()) > 0)
+        sup_cond_wait_ms(&v->cond, &v->mutex, left);
+    pthread_mutex_unlock(&v->mutex);
+    v->asks_ms = sup_mono_ms();
+    v->asks = cost_of(type);
+}
+
 static void *reader_main(void *arg)
 {
     struct serving *v = arg;
@@ -97,8 +141,10 @@ static void *reader_main(void *arg)
 
     while (rc == SUP_OK || rc == SUP_ETIMEDOUT) {
         rc = sup_session_recv(v->session, -1, mem, msg, &err);
-        if (rc == SUP_OK)
+        if (rc == SUP_OK) {
+            take_turn(v, msg->type);
             take_message(v, msg);
+        }
     }
     wake_sender(v, true);
     sup_apply_wake(v->r->opts.apply);
@@ -320,6 +366,7 @@ void sup_replicator_serve(void *arg, struct sup_session *s)
     if (rc == SUP_OK) {
         sender_loop(v);
         sup_session_close(s, SUP_REFUSED_STOPPING, "");
+        wake_sender(v, true); /* and the reader, if it waits */
         pthread_join(reader, NULL);
     } else {
         sup_log_error("replicate", "cannot serve a peer", SUP_S("error", sup_code_name(rc)));
