@@ -154,6 +154,8 @@ int64_t sup_ses_calls_spread_ms(struct sup_ses_calls *c, uint64_t calls, uint64_
     int64_t now = sup_wall_ms();
     int64_t ms;
 
+    if (c->budget.per_day == 0)
+        return 0;
     pthread_mutex_lock(&c->mutex);
     ms = sup_budget_spread_ms(&c->budget, calls, others_a_day, NO_RATE, now);
     if (ms > 0)
