@@ -152,7 +152,8 @@ class Case(world.TestCase):
             wait_for(lambda: measure() <= limit, what, SETTLE, 0.5)
         except AssertionError:
             self.fail("%s: %s: %d MiB, more than %d" % (agent.node, what, measure() / MIB, limit / MIB))
-        print("%s: %s: %d MiB of %d" % (agent.node, what, measure() / MIB, limit / MIB), flush=True)
+        if world.LONG:
+            print("%s: %s: %d MiB of %d" % (agent.node, what, measure() / MIB, limit / MIB), flush=True)
 
     def parted(self, agent, others):
         """Both sides know that the connection is gone."""
