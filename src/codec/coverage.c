@@ -90,19 +90,26 @@ Supsync__Store__Coverage *sup_coverage_to_pb(const struct sup_coverage_brief *b,
 
 /* --- from protobuf --- */
 
+/* What is stored may be damaged: it comes out as text in any case. */
+static void get_text(char *out, size_t cap, const char *s, struct sup_pb_arena *a)
+{
+    sup_text_copy(out, cap, sup_pb_text(a, sup_slice_str(s), cap - 1));
+}
+
 static void texts_from_pb(struct sup_coverage_texts *out, char *const *texts, size_t n,
-                          uint64_t total)
+                          uint64_t total, struct sup_pb_arena *a)
 {
     out->total = total;
     while (out->n < n && out->n < SUP_COVERAGE_KEPT_MAX) {
-        sup_text_copy(out->text[out->n], sizeof(out->text[0]), texts[out->n]);
+        get_text(out->text[out->n], sizeof(out->text[0]), texts[out->n], a);
         out->n++;
     }
     if (out->total < out->n)
         out->total = out->n;
 }
 
-void sup_coverage_from_pb(const Supsync__Store__Coverage *msg, struct sup_coverage_brief *out)
+void sup_coverage_from_pb(const Supsync__Store__Coverage *msg, struct sup_pb_arena *a,
+                          struct sup_coverage_brief *out)
 {
     memset(out, 0, sizeof(*out));
     if (!msg)
@@ -113,17 +120,16 @@ void sup_coverage_from_pb(const Supsync__Store__Coverage *msg, struct sup_covera
     out->reasons = msg->reasons;
     out->production_access = msg->production_access;
     out->sending_enabled = msg->sending_enabled;
-    sup_text_copy(out->enforcement_status, sizeof(out->enforcement_status),
-                  msg->enforcement_status);
+    get_text(out->enforcement_status, sizeof(out->enforcement_status), msg->enforcement_status, a);
     out->n_sets = msg->sets;
     out->n_tenants = msg->tenants;
     out->tenants_known = msg->tenants_known;
     out->managed = msg->managed <= SUP_MANAGED_FAILED ? (enum sup_coverage_managed)msg->managed
                                                       : SUP_MANAGED_OFF;
-    sup_text_copy(out->managed_text, sizeof(out->managed_text), msg->managed_text);
-    texts_from_pb(&out->gaps, msg->gaps, msg->n_gaps, msg->gaps_total);
-    texts_from_pb(&out->unknown, msg->unknown, msg->n_unknown, msg->unknown_total);
-    texts_from_pb(&out->notes, msg->notes, msg->n_notes, msg->notes_total);
+    get_text(out->managed_text, sizeof(out->managed_text), msg->managed_text, a);
+    texts_from_pb(&out->gaps, msg->gaps, msg->n_gaps, msg->gaps_total, a);
+    texts_from_pb(&out->unknown, msg->unknown, msg->n_unknown, msg->unknown_total, a);
+    texts_from_pb(&out->notes, msg->notes, msg->n_notes, msg->notes_total, a);
 }
 
 /* --- the history --- */
@@ -163,13 +169,13 @@ int sup_coverage_history_decode(struct sup_slice bytes, struct sup_coverage_hist
     msg =
         sup_pb_unpack(&supsync__store__coverage_state__descriptor, &a, bytes, "coverage", &rc, err);
     if (rc == SUP_OK) {
-        sup_coverage_from_pb(msg->last, &out->last);
+        sup_coverage_from_pb(msg->last, &a, &out->last);
         for (size_t i = 0; i < msg->n_changes && i < SUP_COVERAGE_CHANGES_MAX; i++) {
             struct sup_coverage_change *c = &out->changes[out->n_changes++];
             c->time_ms = msg->changes[i]->time_ms;
             c->before = msg->changes[i]->before;
             c->after = msg->changes[i]->after;
-            sup_text_copy(c->text, sizeof(c->text), msg->changes[i]->text);
+            get_text(c->text, sizeof(c->text), msg->changes[i]->text, &a);
         }
     }
     sup_pb_arena_reset(&a);

@@ -220,8 +220,8 @@ static void copy_numbers(uint64_t *out, size_t n_out, const uint64_t *in, size_t
         out[i] = in[i];
 }
 
-static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out,
-                       struct sup_err *err)
+static int report_fill(const Supsync__Store__Report *msg, struct sup_pb_arena *a,
+                       struct sup_report *out, struct sup_err *err)
 {
     if (msg->format < 1)
         return sup_err_set(err, SUP_ECORRUPT, "damaged report (no format)");
@@ -247,7 +247,7 @@ static int report_fill(const Supsync__Store__Report *msg, struct sup_report *out
     out->n_differences = msg->n_differences;
     out->calls_per_day = msg->calls_per_day;
     out->budget_used_up = msg->budget_used_up;
-    sup_coverage_from_pb(msg->coverage, &out->coverage);
+    sup_coverage_from_pb(msg->coverage, a, &out->coverage);
     return SUP_OK;
 }
 
@@ -261,7 +261,7 @@ int sup_report_decode(struct sup_slice bytes, struct sup_report *out, struct sup
     sup_pb_arena_init(&a, MEM_MAX);
     msg = sup_pb_unpack(&supsync__store__report__descriptor, &a, bytes, "report", &rc, err);
     if (rc == SUP_OK)
-        rc = report_fill(msg, out, err);
+        rc = report_fill(msg, &a, out, err);
     sup_pb_arena_reset(&a);
     return rc;
 }

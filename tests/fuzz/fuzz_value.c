@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "base/utf8.h"
+#include "codec/coverage.h"
 #include "codec/peer_state.h"
 #include "codec/value.h"
 
@@ -109,6 +110,36 @@ static void check_state(struct sup_slice in)
     sup_buf_fini(&b);
 }
 
+static void check_texts(const struct sup_coverage_texts *t)
+{
+    FUZZ_CHECK(t->n <= SUP_COVERAGE_KEPT_MAX && t->n <= t->total);
+    for (uint32_t i = 0; i < t->n; i++) {
+        size_t n = strnlen(t->text[i], sizeof(t->text[i]));
+        FUZZ_CHECK(n < sizeof(t->text[i]) && sup_utf8_valid(t->text[i], n));
+    }
+}
+
+static void check_coverage(struct sup_slice in)
+{
+    static struct sup_coverage_history h;
+    static struct sup_coverage_history again;
+    struct sup_buf b;
+
+    if (sup_coverage_history_decode(in, &h, NULL) != SUP_OK)
+        return;
+    FUZZ_CHECK(h.n_changes <= SUP_COVERAGE_CHANGES_MAX);
+    FUZZ_CHECK(h.last.state <= SUP_COVERAGE_UNKNOWN && h.last.managed <= SUP_MANAGED_FAILED);
+    check_texts(&h.last.gaps);
+    check_texts(&h.last.unknown);
+    check_texts(&h.last.notes);
+    sup_buf_init(&b, 1U << 20);
+    sup_coverage_history_encode(&h, &b);
+    FUZZ_CHECK(b.failed == SUP_OK);
+    FUZZ_CHECK(sup_coverage_history_decode(sup_buf_slice(&b), &again, NULL) == SUP_OK);
+    FUZZ_CHECK(again.n_changes == h.n_changes && again.last.state == h.last.state);
+    sup_buf_fini(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct sup_mem *m;
@@ -122,5 +153,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_record(in, m);
     check_entry(in, m);
     check_state(in);
+    check_coverage(in);
     return 0;
 }

@@ -392,11 +392,23 @@ int sup_service_coverage(struct sup_service *s, bool fresh, struct sup_coverage 
     if (!fresh)
         return sup_err_set(err, SUP_ENOTFOUND, "the fake has none");
     *out = calloc(1, sizeof(**out));
+    (*out)->sets.items = calloc(2, sizeof(*(*out)->sets.items));
+    if (*out == NULL || (*out)->sets.items == NULL)
+        abort();
     atomic_init(&(*out)->holders, 1);
     (*out)->brief = (struct sup_coverage_brief){.state = SUP_COVERAGE_GAPS,
                                                 .reasons = SUP_REASON_BOUNCE,
                                                 .gaps = {.total = 1, .n = 1, .text = {"a gap"}}};
     (*out)->partial = true;
+    (*out)->sets.items[0] = (struct sup_coverage_item){
+        .name = "odd",
+        .own = {.given = true, .scope = SUP_SCOPE_TENANT},
+        .effective = {.reasons_from = SUP_LEVEL_SET, .scope = SUP_SCOPE_TENANT}};
+    (*out)->sets.items[1] = (struct sup_coverage_item){.name = "unread", .unread = true};
+    (*out)->sets.n = 2;
+    (*out)->changes[0] = (struct sup_coverage_change){
+        .time_ms = 7, .before = SUP_REASON_COMPLAINT, .after = SUP_COVERS_ALL, .text = "why"};
+    (*out)->n_changes = 1;
     return SUP_OK;
 }
 

@@ -127,6 +127,22 @@ static const struct {
      "\\\"force\\\" is not true or false"},
     {"GET", "/v1/decommission", "", NULL, 405, "does not know that method"},
     {"GET", "/v1/status?x=1", "", NULL, 400, "unknown query parameter: this route takes none"},
+    {"GET", "/v1/status", "", NULL, 200, "\"coverage\":{\"state\":\"none\",\"checked\":null"},
+    {"GET", "/v1/coverage", "", NULL, 200, "\"state\":\"gaps\""},
+    {"GET", "/v1/coverage", "", NULL, 200, "\"gaps\":[\"a gap\"],\"unknown\":[],\"notes\":[]"},
+    {"GET", "/v1/coverage", "", NULL, 200, "\"suppressed_reasons\":[\"BOUNCE\"]}"},
+    {"GET", "/v1/coverage", "", NULL, 200, "\"tenants\":null"},
+    {"GET", "/v1/coverage", "", NULL, 200,
+     "{\"name\":\"odd\",\"overrides\":true,\"own_reasons\":null,\"suppressed_reasons\":null,"
+     "\"scope\":\"TENANT\",\"covered\":false}"},
+    {"GET", "/v1/coverage", "", NULL, 200,
+     "{\"name\":\"unread\",\"overrides\":null,\"own_reasons\":null,\"suppressed_reasons\":null,"
+     "\"scope\":null,\"covered\":null}"},
+    {"GET", "/v1/coverage", "", NULL, 200,
+     "\"changes\":[{\"time\":\"1970-01-01T00:00:00.007Z\",\"before\":[\"COMPLAINT\"],"
+     "\"after\":[\"BOUNCE\",\"COMPLAINT\"],\"text\":\"why\"}]"},
+    {"GET", "/v1/coverage?cached=true", "", NULL, 503, "the fake has none"},
+    {"GET", "/v1/coverage?all", "", NULL, 400, "unknown query parameter"},
     {"GET", "/v1/regions", "", NULL, 200, "\"unknown\":1,"},
     {"GET", "/v1/regions?all", "", NULL, 400, "unknown query parameter"},
     {"GET", "/", "", NULL, 404, "no such route"},
