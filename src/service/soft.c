@@ -43,10 +43,9 @@ static int list_rows(struct sup_iter *it, const uint8_t *skip,
     return sup_iter_status(it, err);
 }
 
-int sup_service_soft_list(struct sup_service *s, bool due_only, int64_t after_ms,
-                          const uint8_t *after_id,
-                          bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
-                          struct sup_err *err)
+int sup_soft_list(struct sup_store *store, bool due_only, int64_t after_ms, const uint8_t *after_id,
+                  bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                  struct sup_err *err)
 {
     uint8_t lower[KEY_BYTES], upper[9] = {'e'};
     struct sup_slice from = due_from(lower, after_id ? after_ms : 0);
@@ -56,13 +55,21 @@ int sup_service_soft_list(struct sup_service *s, bool due_only, int64_t after_ms
         memcpy(lower + 9, after_id, SUP_SOFT_ID);
         from.n = KEY_BYTES;
     }
-    struct sup_snapshot *snap = sup_store_snapshot(s->store);
-    struct sup_iter *it = sup_iter_new(s->store, snap, SUP_CF_SOFT, from, to);
+    struct sup_snapshot *snap = sup_store_snapshot(store);
+    struct sup_iter *it = sup_iter_new(store, snap, SUP_CF_SOFT, from, to);
     int rc =
         it ? list_rows(it, after_id, row, arg, err) : sup_err_set(err, SUP_ENOMEM, "out of memory");
     sup_iter_free(it);
-    sup_snapshot_free(s->store, snap);
+    sup_snapshot_free(store, snap);
     return rc;
+}
+
+int sup_service_soft_list(struct sup_service *s, bool due_only, int64_t after_ms,
+                          const uint8_t *after_id,
+                          bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                          struct sup_err *err)
+{
+    return sup_soft_list(s->store, due_only, after_ms, after_id, row, arg, err);
 }
 
 /* --- claiming --- */
@@ -73,7 +80,6 @@ struct claimed {
 };
 
 struct claiming {
-    struct sup_service *s;
     size_t want;
     int64_t lease_ms;
     int64_t until_ms;
@@ -188,11 +194,11 @@ static int claim_run(struct sup_apply *a, struct sup_txn *t, void *arg, struct s
     return c->values.failed ? sup_err_set(err, c->values.failed, "claim fewer") : SUP_OK;
 }
 
-int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
-                           bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
-                           struct sup_err *err)
+int sup_soft_claim(struct sup_apply *apply, size_t n, int64_t lease_ms,
+                   bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                   struct sup_err *err)
 {
-    struct claiming c = {.s = s, .want = n, .lease_ms = lease_ms};
+    struct claiming c = {.want = n, .lease_ms = lease_ms};
     int rc = SUP_ENOMEM;
 
     if (n > SUP_SOFT_CLAIM_MAX)
@@ -202,7 +208,7 @@ int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
     sup_buf_init(&c.old, SUP_SOFT_CLAIM_MAX * KEY_BYTES);
     sup_buf_init(&c.values, 64U << 20);
     if (c.rows && c.mem)
-        rc = sup_apply_run(s->apply, claim_run, &c, err);
+        rc = sup_apply_run(apply, claim_run, &c, err);
     else
         sup_err_set(err, rc, "out of memory");
     for (size_t i = 0; i < c.n && rc == SUP_OK; i++) {
@@ -217,6 +223,13 @@ int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
     sup_buf_fini(&c.old);
     sup_buf_fini(&c.values);
     return rc;
+}
+
+int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
+                           bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                           struct sup_err *err)
+{
+    return sup_soft_claim(s->apply, n, lease_ms, row, arg, err);
 }
 
 /* --- acknowledging --- */
@@ -371,13 +384,12 @@ void sup_soft_trim(struct sup_store *store, struct sup_apply *apply, int64_t ret
                    int64_t memory_ms, struct sup_stop *stop)
 {
     struct old_rows o = {.before_ms = sup_wall_ms() - retention_ms};
-    struct sup_service part = {.store = store}; /* listing needs the store alone */
     struct trimming tr = {.keys = &o.keys};
 
     sup_buf_init(&o.keys, (TRIM_BATCH + 1) * KEY_BYTES);
     do {
         sup_buf_reset(&o.keys);
-        if (sup_service_soft_list(&part, false, 0, NULL, note_old, &o, NULL) != SUP_OK)
+        if (sup_soft_list(store, false, 0, NULL, note_old, &o, NULL) != SUP_OK)
             break;
     } while (o.keys.n > 0 && sup_apply_run(apply, trim_run, &tr, NULL) == SUP_OK &&
              !sup_stop_is_set(stop));

@@ -36,6 +36,14 @@ int sup_service_soft_claim(struct sup_service *s, size_t n, int64_t lease_ms,
 int sup_service_soft_ack(struct sup_service *s, const uint8_t *id, uint64_t lease,
                          struct sup_err *err);
 
+/* The first two without a service around them. */
+int sup_soft_list(struct sup_store *store, bool due_only, int64_t after_ms, const uint8_t *after_id,
+                  bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                  struct sup_err *err);
+int sup_soft_claim(struct sup_apply *apply, size_t n, int64_t lease_ms,
+                   bool (*row)(void *arg, const struct sup_soft_row *row), void *arg,
+                   struct sup_err *err);
+
 /* Drops entries older than retention_ms, and what is kept of addresses of which nothing is newer
  * than that and than memory_ms, for which soft bounces in a row are remembered. On any thread but
  * the writer's. */
