@@ -30,11 +30,14 @@
 
 /* --- calls --- */
 
-/* Beginning a job is not urgent; one that was begun is brought to its end, for its rows are held
- * meanwhile. */
-static int take_call(struct sup_importer *im, bool begin, struct sup_err *err)
+/* Beginning a job is not urgent (see consider); one that was begun is brought to its end, for its
+ * rows are held meanwhile. */
+static int take_call(struct sup_importer *im, struct sup_err *err)
 {
-    return sup_ses_calls_take(im->opts.calls, !begin, err);
+    if (sup_ses_calls_take(im->opts.calls, true, err) == SUP_OK)
+        return SUP_OK;
+    im->next_mono_ms = sup_mono_ms() + BUDGET_MS;
+    return SUP_EAGAIN;
 }
 
 static void count_call(struct sup_importer *im, enum sup_report_call op, int code,
@@ -199,12 +202,10 @@ static int get_job(struct sup_importer *im, const char *id, struct sup_ses_job *
                    struct sup_err *err)
 {
     struct sup_aws_error aerr = {0};
-    int rc = take_call(im, false, err);
+    int rc = take_call(im, err);
 
-    if (rc != SUP_OK) {
-        im->next_mono_ms = sup_mono_ms() + BUDGET_MS;
-        return SUP_EAGAIN;
-    }
+    if (rc != SUP_OK)
+        return rc;
     rc = sup_ses_get_import(im->opts.aws, id, job, &im->stop, &aerr, err);
     count_call(im, SUP_CALL_IMPORT_GET, rc, &aerr);
     return rc;
@@ -235,10 +236,10 @@ static int find_job(struct sup_importer *im, bool *found, struct sup_err *err)
 {
     struct search s = {.im = im, .err = err};
     struct sup_aws_error aerr = {0};
-    int rc = take_call(im, false, err);
+    int rc = take_call(im, err);
 
     if (rc != SUP_OK)
-        return SUP_EAGAIN;
+        return rc;
     s3_url(im, s.url);
     rc = sup_ses_list_imports(im->opts.aws, im->state.begin_ms - 3600 * 1000, is_ours, &s,
                               &im->stop, &aerr, err);
@@ -256,8 +257,8 @@ static int create_job(struct sup_importer *im, struct sup_err *err)
 
     if (im->uncertain)
         rc = find_job(im, &found, err);
-    if (rc == SUP_OK && !found && take_call(im, true, err) != SUP_OK)
-        rc = SUP_EAGAIN;
+    if (rc == SUP_OK && !found)
+        rc = take_call(im, err);
     if (rc == SUP_OK && !found) {
         s3_url(im, url);
         im->uncertain = true;
