@@ -80,13 +80,14 @@ static const struct sup_apply_member *owner(struct sup_apply *a, uint64_t incarn
     return claims;
 }
 
-/* With the mutex. Unless it is somebody's again: then it is as new. */
+/* With the mutex. Unless somebody has said since that it is his: then it is as new. Who has left
+ * says nothing any more, and his last one is forgotten for good. */
 static bool forgotten(const struct sup_apply *a, uint64_t incarnation)
 {
     uint64_t since = sup_vv_get(&a->forgotten, incarnation);
 
     for (size_t i = 0; i < a->n_members; i++) {
-        if (a->members[i].incarnation == incarnation)
+        if (a->members[i].incarnation == incarnation && a->members[i].mono_ms >= (int64_t)since)
             return false;
     }
     return since > 0 && a->opts.mono_ms() - (int64_t)since < FORGOTTEN_MS;

@@ -103,6 +103,16 @@ static void heal(struct sim *s)
     sim_tracef(s, "all links are whole");
 }
 
+/* A link that takes seconds, though not as long as silence does. */
+static void slow_link(struct sim *s, struct sim_node *n)
+{
+    unsigned other = (unsigned)sim_below(s, s->shape.n_nodes);
+    unsigned *there = &s->latency[n->id][other];
+
+    *there = *there > SIM_LATENCY_MS ? SIM_LATENCY_MS : 500 + (unsigned)sim_below(s, 1500);
+    sim_tracef(s, "from %s to n%u it takes %u ms", n->name, other, *there);
+}
+
 static void step_clock(struct sim *s, struct sim_node *n)
 {
     static const int64_t steps[] = {SIM_DRIFT_MS / 2, 2 * SIM_DRIFT_MS, HOUR_MS,
@@ -140,8 +150,10 @@ void sim_fault(struct sim *s)
         sim_crash_and_restart(s, n);
     } else if (x < 50) {
         partition(s);
-    } else if (x < 60) {
+    } else if (x < 57) {
         heal(s);
+    } else if (x < 60) {
+        slow_link(s, n);
     } else if (x < 85) {
         disk_fault(s, n, x < 70 ? 0 : x < 79 ? 1 : 2);
     } else if (x < 92) {

@@ -24,6 +24,7 @@
 #define SIM_NODES_MAX     30
 #define SIM_KEYS_MAX      8
 #define SIM_DRIFT_MS      60000
+#define SIM_LATENCY_MS    150 /* one way, at most, of a link that is well */
 #define SIM_DECISIONS_MAX 1024
 /* Few: what is checked is that each change reaches all parts of a sketch. */
 #define SIM_SYMBOLS 32

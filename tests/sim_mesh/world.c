@@ -135,7 +135,7 @@ static void make_nodes(struct sim *s)
         if (!n->saved || !n->saved_incarnation)
             abort();
         for (unsigned k = 0; k < s->shape.n_nodes; k++)
-            s->latency[i][k] = 1 + (unsigned)sim_below(s, 150);
+            s->latency[i][k] = 1 + (unsigned)sim_below(s, SIM_LATENCY_MS);
     }
 }
 
@@ -296,6 +296,10 @@ static void settle_down(struct sim *s)
         s->nodes[i].clock_offset_ms = 0;
         s->nodes[i].commit_ms = 10;
         s->nodes[i].fail_next_commit = false;
+        for (unsigned k = 0; k < s->shape.n_nodes; k++) {
+            if (s->latency[i][k] > SIM_LATENCY_MS)
+                s->latency[i][k] = SIM_LATENCY_MS;
+        }
         if (!s->nodes[i].running && sim_is_member(&s->nodes[i]))
             sim_node_start(s, &s->nodes[i]);
     }

@@ -1,5 +1,6 @@
 /* A member that brings more incarnations than its share, that claims what was never decided, or
  * that uses another's numbers: what it does costs nobody else anything. */
+#include "base/clock.h"
 #include "core/admission.h"
 #include "service/apply_members.h"
 #include "service/apply_txn.h"
@@ -418,6 +419,29 @@ static void a_forgotten_incarnation_may_come_back(void **state)
     assert_int_equal(rows(w, SUP_CF_RECORDS), 3);
 }
 
+/* The last one of a node that has left: what it said of it while it was there does not make it
+ * anybody's present one. */
+static void who_has_left_does_not_bring_it_back(void **state)
+{
+    struct world *w = *state;
+    struct sup_apply_trim trim = {.incarnation = 70, .upto = 2};
+    struct sup_vv claim;
+
+    sup_apply_heard(w->apply, w->c, 70, 2);
+    sent(w, w->c, 70, 1, "a@x.com");
+    sent(w, w->c, 70, 2, "b@x.com");
+    for (int64_t then = sup_mono_ms(); sup_mono_ms() == then;)
+        ;
+    assert_int_equal(sup_apply_run(w->apply, trim_run, &trim, NULL), SUP_OK);
+    retire(w, 70, 2);
+    sup_vv_init(&claim);
+    assert_int_equal(sup_vv_raise(&claim, 70, 2), SUP_OK);
+    adopt(w, w->h, &claim);
+    assert_int_equal(position(w, 70), 0);
+    sup_apply_admissible(w->apply, w->h, &claim);
+    assert_int_equal(claim.n, 0);
+}
+
 /* Room that a retired one had is room again. */
 static void what_retires_makes_room(void **state)
 {
@@ -446,6 +470,7 @@ int main(void)
         T(claims_without_end_make_one_incarnation),
         T(a_retired_incarnation_is_forgotten),
         T(a_forgotten_incarnation_may_come_back),
+        T(who_has_left_does_not_bring_it_back),
         T(what_retires_makes_room),
     };
 
