@@ -194,7 +194,10 @@ static void fetch(struct session *x)
     assert_false(final);
 }
 
-static void repair(struct session *x)
+/* Instead of going on: what stands in for the server from here on. */
+typedef bool take_over_fn(struct session *x, enum sup_repair_action action);
+
+static void repair_until(struct session *x, take_over_fn *take_over)
 {
     struct sup_repair_set set;
 
@@ -204,6 +207,8 @@ static void repair(struct session *x)
     assert_true(x->p && x->s);
     while (sup_repair_puller_next(x->p) != SUP_REPAIR_OVER) {
         write_something(x);
+        if (take_over && take_over(x, sup_repair_puller_next(x->p)))
+            break;
         switch (sup_repair_puller_next(x->p)) {
         case SUP_REPAIR_COPY:
             give_whole(x->a, &set);
@@ -224,8 +229,13 @@ static void repair(struct session *x)
         }
         assert_true(x->trips < 10000);
     }
-    assert_int_equal(sup_repair_puller_result(x->p), SUP_OK);
     sup_buf_fini(&x->buf);
+}
+
+static void repair(struct session *x)
+{
+    repair_until(x, NULL);
+    assert_int_equal(sup_repair_puller_result(x->p), SUP_OK);
 }
 
 static void session_fini(struct session *x)
@@ -479,6 +489,91 @@ static void hostile_servers_do_no_harm(void **state)
     free(key);
 }
 
+/* Records and records, and never the last ones. */
+static void goes_on_and_on(struct session *x, uint32_t round, uint64_t most)
+{
+    struct sup_repair_msg m = {.round = round, .u.records.n = SUP_REPAIR_ENTRIES_MAX};
+    uint64_t n = 0;
+    bool final;
+
+    while (sup_repair_puller_records(x->p, &m, &final) == SUP_OK) {
+        n += SUP_REPAIR_ENTRIES_MAX;
+        assert_in_range(n, 0, most);
+    }
+    assert_int_equal(sup_repair_puller_next(x->p), SUP_REPAIR_OVER);
+    assert_int_equal(sup_repair_puller_result(x->p), SUP_EINPUT);
+}
+
+static bool endless_records(struct session *x, enum sup_repair_action action)
+{
+    const struct sup_repair_wanted *w;
+    uint32_t round;
+
+    if (action != SUP_REPAIR_FETCH)
+        return false;
+    (void)sup_repair_puller_wants(x->p, &round, &w, 100);
+    goes_on_and_on(x, round, 100000);
+    return true;
+}
+
+static bool endless_quarantine(struct session *x, enum sup_repair_action action)
+{
+    enum sup_frame_type type;
+    struct sup_repair_msg msg;
+
+    if (action != SUP_REPAIR_SEND)
+        return false;
+    sup_repair_puller_message(x->p, &type, &msg);
+    while (type == SUP_FRAME_REPAIR_ASK) {
+        assert_int_equal(sup_repair_server_ask(x->s, &msg), SUP_OK);
+        serve(x);
+        assert_int_equal(sup_repair_puller_next(x->p), SUP_REPAIR_SEND);
+        sup_repair_puller_message(x->p, &type, &msg);
+    }
+    assert_int_equal(type, SUP_FRAME_REPAIR_FETCH);
+    goes_on_and_on(x, msg.round, 2000000);
+    return true;
+}
+
+static bool empty_records(struct session *x, enum sup_repair_action action)
+{
+    const struct sup_repair_wanted *w;
+    struct sup_repair_msg m = {.u.records.last = false};
+    bool final;
+
+    if (action != SUP_REPAIR_FETCH)
+        return false;
+    (void)sup_repair_puller_wants(x->p, &m.round, &w, 100);
+    assert_int_equal(sup_repair_puller_records(x->p, &m, &final), SUP_EINPUT);
+    return true;
+}
+
+static void answers_have_an_end(void **state)
+{
+    static take_over_fn *const how[] = {endless_records, endless_quarantine, empty_records};
+    struct sup_rng r = property_rng("answers have an end");
+    uint64_t *key = random_keys(&r, 100);
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(how) / sizeof(how[0]); k++) {
+        struct node a;
+        struct node b;
+        struct session x = {.a = &a, .b = &b};
+        node_init(&a, key, 100, 64);
+        node_init(&b, key, 100, 64);
+        for (size_t i = 0; i < 100; i++) {
+            node_write(&a, i, 1);
+            node_write(&b, i, i < 3 && k != 1 ? 2 : 1);
+        }
+        repair_until(&x, how[k]);
+        assert_int_equal(sup_repair_puller_result(x.p), SUP_EINPUT);
+        session_fini(&x);
+        node_fini(&a);
+        node_fini(&b);
+    }
+    free(key);
+}
+
 static void hostile_pullers_do_no_harm(void **state)
 {
     static uint8_t junk[16384];
@@ -573,6 +668,7 @@ int main(void)
         cmocka_unit_test(few_differences_take_two_round_trips),
         cmocka_unit_test(a_busy_server_is_asked_again_later),
         cmocka_unit_test(hostile_servers_do_no_harm),
+        cmocka_unit_test(answers_have_an_end),
         cmocka_unit_test(hostile_pullers_do_no_harm),
         cmocka_unit_test(only_news_travels),
     };

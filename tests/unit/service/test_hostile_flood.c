@@ -9,6 +9,8 @@
 #include "service/apply_members.h"
 #include "service/apply_txn.h"
 
+#include <dirent.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -239,6 +241,82 @@ static void check_bounds(const struct replica_node *n, uint64_t first)
     assert_in_range(sup_vv_get(&vv, sup_apply_incarnation(n->apply)), 1, 2 * DECISIONS);
 }
 
+/* --- questions --- */
+
+static atomic_bool asking;
+static atomic_uint asked;
+
+/* All that can be asked for, as fast as it goes. */
+static void *ask_main(void *arg)
+{
+    struct sup_session *s = arg;
+    struct sup_mesh_msg *msg = calloc(1, sizeof(*msg));
+    int rc = SUP_OK;
+
+    for (uint32_t i = 1; rc == SUP_OK && atomic_load(&asking); i++) {
+        memset(msg, 0, sizeof(*msg));
+        switch (i % 3) {
+        case 0:
+            msg->type = SUP_FRAME_SUMMARY_ASK;
+            msg->u.summary.id = i;
+            break;
+        case 1:
+            msg->type = SUP_FRAME_SNAPSHOT_ASK;
+            msg->u.snapshot.id = i;
+            msg->u.snapshot.u.ask.credit = UINT64_MAX;
+            break;
+        default:
+            msg->type = SUP_FRAME_PULL;
+            msg->u.pull.credit = UINT64_MAX;
+            break;
+        }
+        rc = sup_session_send(s, msg, 200);
+        atomic_fetch_add(&asked, rc == SUP_OK);
+        if (rc == SUP_ETIMEDOUT) /* it takes no more for the moment */
+            rc = SUP_OK;
+    }
+    free(msg);
+    return NULL;
+}
+
+static size_t threads(void)
+{
+    size_t n = 0;
+    DIR *d = opendir("/proc/self/task");
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    (void)closedir(d);
+    return n;
+}
+
+/* b is asked without end; c hears of what b decides as ever, and b of what c does. Of the answers
+ * nothing is read. */
+static void ask_and_ask(void)
+{
+    struct sup_session *s = dial(&b);
+    size_t before = threads();
+    int64_t begin = sup_mono_ms();
+    int64_t took;
+    pthread_t thread;
+
+    atomic_store(&asking, true);
+    assert_int_equal(pthread_create(&thread, NULL, ask_main, s), 0);
+    for (int i = 1; i <= 50; i++) {
+        decide(&b, 2 * DECISIONS + i);
+        decide(&c, 2 * DECISIONS + i);
+        assert_true(rig_eventually(counted, NULL, WAIT_MS));
+    }
+    assert_true(rig_eventually(equal, NULL, WAIT_MS));
+    took = sup_mono_ms() - begin;
+    assert_in_range(threads(), 1, before + 8);
+    atomic_store(&asking, false);
+    pthread_join(thread, NULL);
+    print_message("%u questions in %lld ms\n", atomic_load(&asked), (long long)took);
+    sup_session_free(s);
+}
+
 static void honest_members_converge(void **state)
 {
     uint64_t first_b;
@@ -266,9 +344,10 @@ static void honest_members_converge(void **state)
     decide(&c, DECISIONS + 1);
     assert_true(rig_eventually(equal, NULL, WAIT_MS));
     assert_true(rig_eventually(counted, NULL, WAIT_MS));
-    atomic_store(&over, true);
     sup_session_free(of_b);
     sup_session_free(of_c);
+    ask_and_ask();
+    atomic_store(&over, true);
     sup_mesh_server_close(server);
     sup_mesh_server_stop(server);
     sup_mesh_server_free(server);
