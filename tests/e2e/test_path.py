@@ -21,6 +21,8 @@ class Path(harness.TestCase):
         for agent in agents:
             agent.config["ses"].update(ses)
             agent.start()
+        for agent in agents:  # each has found out that there is nothing to join
+            agent.wait_answers()
         return sim, agents
 
     def send(self, sim, region, address):
