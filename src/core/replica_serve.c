@@ -28,12 +28,13 @@ void sup_replica_serve_tick(const struct sup_replica_ctx *c)
     sup_vv_copy(&r->relay[1], &c->self->vv);
 }
 
-/* Up to where an incarnation may be sent now. */
+/* Up to where an incarnation may be sent now. One that was forgotten and came back may have had
+ * more a moment ago than it has now. */
 static uint64_t sendable(const struct sup_replica_ctx *c, const struct sup_vv_entry *mine)
 {
-    return mine->incarnation == c->self->incarnation
-               ? mine->seq
-               : sup_vv_get(&c->r->relay[0], mine->incarnation);
+    uint64_t relay = sup_vv_get(&c->r->relay[0], mine->incarnation);
+
+    return mine->incarnation == c->self->incarnation || relay > mine->seq ? mine->seq : relay;
 }
 
 static void accepted(const struct sup_replica_ctx *c)

@@ -585,6 +585,9 @@ static void what_others_decided_is_passed_on_later(void **state)
     assert_int_equal(w->out->n_ranges, 1);
     assert_true(w->out->ranges[0].incarnation == X);
     assert_int_equal(w->out->ranges[0].to, 9);
+    w->self.vv = vv_of(OWN, 3, X, 4); /* it was forgotten, and comes anew */
+    may_send(w, 5);
+    assert_int_equal(w->out->ranges[0].to, 4);
     sup_replica_free(w->r);
 }
 
