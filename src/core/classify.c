@@ -208,6 +208,7 @@ static void make(const struct work *w, const struct sup_event_recipient *r, int6
 
     enum identity who = identify(w, r->address, v);
     judge(w, r, v);
+    v->happened = v->kind;
     if (who == UNREADABLE) {
         v->kind = SUP_VERDICT_BAD_ADDRESS;
         v->rule = "recipient-bad-address";

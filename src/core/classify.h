@@ -37,10 +37,11 @@ const char *sup_verdict_kind_name(enum sup_verdict_kind k); /* "suppress" …, n
 
 struct sup_event_verdict {
     enum sup_verdict_kind kind;
-    enum sup_class cls;         /* SUPPRESS, CLEAR; also what ECHO and AMBIGUOUS are about */
-    enum sup_cause cause;       /* SUPPRESS, CLEAR; else UNKNOWN */
-    const char *rule;           /* stable, e.g. "bounce-permanent-general"; static */
-    struct sup_address address; /* whom it concerns; empty key for BAD_ADDRESS */
+    enum sup_verdict_kind happened; /* what kind would be if it were clear whom it concerns */
+    enum sup_class cls;             /* SUPPRESS, CLEAR; also what ECHO and AMBIGUOUS are about */
+    enum sup_cause cause;           /* SUPPRESS, CLEAR; else UNKNOWN */
+    const char *rule;               /* stable, e.g. "bounce-permanent-general"; static */
+    struct sup_address address;     /* whom it concerns; empty key for BAD_ADDRESS */
     /* The forms under which the sending Region's SES list may hold the address because of this
      * event: of mail.destination and of the bounced recipient, distinct, domain in lower case. A
      * later clear must delete each (SES lists by exact spelling). Only spellings of address.key. */

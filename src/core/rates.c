@@ -45,15 +45,14 @@ static void of_send(const struct sup_event *e,
     }
 }
 
-/* Whom it concerns may be unclear to us; that it happened is not: then the event's own row tells.
- */
-static enum sup_verdict_kind kind_of(const struct sup_event *e, const struct sup_event_verdict *v)
+/* Whom it concerns may be unclear to us; that it happened is not. */
+static enum sup_verdict_kind kind_of(const struct sup_event_verdict *v)
 {
     switch (v->kind) {
     case SUP_VERDICT_UNMAPPED:
     case SUP_VERDICT_AMBIGUOUS:
     case SUP_VERDICT_BAD_ADDRESS:
-        return sup_classify_rule_for(e)->kind;
+        return v->happened;
     default:
         return v->kind;
     }
@@ -61,7 +60,7 @@ static enum sup_verdict_kind kind_of(const struct sup_event *e, const struct sup
 
 static enum sup_rate_what what_of(const struct sup_event *e, const struct sup_event_verdict *v)
 {
-    switch (kind_of(e, v)) {
+    switch (kind_of(v)) {
     case SUP_VERDICT_SUPPRESS:
         return e->type == SUP_EVENT_BOUNCE ? SUP_RATE_BOUNCES : SUP_RATE_COMPLAINTS;
     case SUP_VERDICT_ECHO:
@@ -90,7 +89,7 @@ static void of_bounce(const struct sup_event *e, const struct sup_verdicts *vs,
                                      .n = 1,
                                      .recipient = v->recipient,
                                      .domain = sup_rates_domain(v->recipient)};
-        if (is_global(e) && v->kind == SUP_VERDICT_IGNORE)
+        if (is_global(e) && kind_of(v) == SUP_VERDICT_IGNORE)
             item.what = SUP_RATE_BOUNCES;
         item.global = is_global(e) && item.what == SUP_RATE_BOUNCES;
         emit(arg, &item);

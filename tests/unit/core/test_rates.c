@@ -94,6 +94,15 @@ static void test_what_counts(void **state)
           "\"bounce\":{\"bounceType\":\"Transient\",\"bounceSubType\":\"MailboxFull\","
           "\"bouncedRecipients\":[{\"emailAddress\":\"c@y.example\"}]}}",
           false, "soft 1 y.example;");
+    /* And one that is only late: what its own fields say counts, not the event's row. */
+    check("{\"eventType\":\"Bounce\",\"mail\":{\"destination\":[\"a@x.example\",\"b@x.example\"]},"
+          "\"bounce\":{\"bounceType\":\"Permanent\",\"bouncedRecipients\":[{\"emailAddress\":"
+          "\"c@y.example\",\"action\":\"delayed\",\"status\":\"4.0.0\"}]}}",
+          false, "soft 1 y.example;");
+    check("{\"eventType\":\"Bounce\",\"mail\":{\"destination\":[\"a@x.example\",\"b@x.example\"]},"
+          "\"bounce\":{\"bounceType\":\"Permanent\",\"bounceSubType\":\"Suppressed\","
+          "\"bouncedRecipients\":[{\"emailAddress\":\"c@y.example\"}]}}",
+          true, "bounce+global 1 y.example;");
     check("{\"eventType\":\"Delivery\",\"mail\":{\"destination\":[\"a@x.example\"]},"
           "\"delivery\":{}}",
           false, "");
