@@ -10,6 +10,7 @@
 
 #define JOBS      "/v2/email/import-jobs"
 #define PAGES_MAX 20
+#define COUNT_MAX 1e15
 
 static bool bad(int rc)
 {
@@ -86,6 +87,17 @@ int sup_ses_create_import(struct sup_aws *a, const char *s3_url, bool remove, ch
     return rc;
 }
 
+static int count(const json_t *o, const char *key, uint64_t *out)
+{
+    double v = 0;
+    int rc = sup_json_number(o, key, &v);
+
+    if (rc == SUP_OK && !(v >= 0 && v <= COUNT_MAX))
+        return SUP_ECORRUPT;
+    *out = (uint64_t)v;
+    return rc;
+}
+
 static int parse_job(const json_t *o, struct sup_ses_job *out)
 {
     const json_t *source = json_object_get(o, "ImportDataSource");
@@ -94,8 +106,8 @@ static int parse_job(const json_t *o, struct sup_ses_job *out)
 
     if (sup_json_text(o, "JobStatus", &status) != SUP_OK ||
         bad(sup_json_text(source, "S3Url", &url)) ||
-        bad(sup_json_number(o, "ProcessedRecordsCount", &out->processed)) ||
-        bad(sup_json_number(o, "FailedRecordsCount", &out->failed)))
+        bad(count(o, "ProcessedRecordsCount", &out->processed)) ||
+        bad(count(o, "FailedRecordsCount", &out->failed)))
         return SUP_ECORRUPT;
     if (json_is_object(failure) && (bad(sup_json_text(failure, "ErrorMessage", &error)) ||
                                     bad(sup_json_text(failure, "FailedRecordsS3Url", &failed_url))))

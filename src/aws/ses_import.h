@@ -22,8 +22,8 @@ struct sup_ses_job {
     char id[128];
     char s3_url[1280];
     enum sup_ses_job_state state;
-    double processed;
-    double failed;
+    uint64_t processed;
+    uint64_t failed;
     char error[160];
     char *failed_url; /* presigned; malloc'd, NULL when no row failed */
 };

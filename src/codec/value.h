@@ -69,7 +69,7 @@ struct sup_ses_spelling {
     char spelling[SUP_ADDRESS_MAX + 1];
     bool present;
     enum sup_reason reason;
-    int64_t last_update_ms; /* 0 = not known */
+    int64_t last_update_ms; /* 0 = not known: never seen since we last put it */
     enum sup_ses_op write_op;
     enum sup_reason write_reason;
     int64_t write_begin_ms; /* 0 = we never wrote it */

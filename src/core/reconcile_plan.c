@@ -147,6 +147,18 @@ static int64_t newest_ms(const struct sup_registers *rs, int64_t now_ms)
     return newest;
 }
 
+/* Was anything of it seen in the list since we put it? If not, the put may have come to nothing: an
+ * import job that counted wrong, an answer that was none. */
+static bool was_seen(const struct sup_ses_entry *e)
+{
+    for (size_t i = 0; i < e->n_spellings; i++) {
+        const struct sup_ses_spelling *s = &e->spellings[i];
+        if (s->present && (s->write_op != SUP_SES_PUT || s->last_update_ms != 0))
+            return true;
+    }
+    return false;
+}
+
 static void plan_absent(const struct sup_reconcile_address *a, const struct sup_reconcile_rules *r,
                         struct sup_reconcile_plan *out)
 {
@@ -164,9 +176,12 @@ static void plan_absent(const struct sup_reconcile_address *a, const struct sup_
         s->time_ms = since > 0 ? since : r->scan_begin_ms;
         return;
     }
-    /* What was decided after it was gone is not undone by its being gone. */
+    /* What was decided after it was gone is not undone by its being gone, and nobody removed what
+     * never came to be there. */
     s = add(out, SUP_DIFF_REMOVED, SUP_WHY_GONE, SUP_DO_PUT);
-    if (r->removal == SUP_RECONCILE_REPORT)
+    if (!was_seen(a->known))
+        s->action = SUP_DO_PUT;
+    else if (r->removal == SUP_RECONCILE_REPORT)
         s->action = SUP_DO_REPORT;
     else if (r->removal == SUP_RECONCILE_PROPAGATE && newest_ms(a->registers, r->now_ms) < since)
         s->action = SUP_DO_ADOPT_REMOVAL;

@@ -294,32 +294,49 @@ static int end_job(struct sup_importer *im, const struct sup_import_failed *fail
     return rc == SUP_OK ? enter(im, SUP_IMPORT_NONE, err) : rc;
 }
 
+/* Fetches the rows that failed. A list that is not there, or cannot be read, or is shorter than it
+ * should be, is one that names nothing. */
+static int fetch_failed(struct sup_importer *im, const struct sup_ses_job *job,
+                        struct sup_import_failed *failed, struct sup_err *err)
+{
+    struct sup_aws_error aerr = {0};
+    struct sup_buf text;
+    int rc;
+
+    if (job->failed == 0 || !job->failed_url)
+        return SUP_OK;
+    sup_buf_init(&text, OBJECT_MAX);
+    rc = sup_s3_get_presigned(im->opts.aws, job->failed_url, &text, &im->stop, &aerr, err);
+    count_call(im, SUP_CALL_S3_GET, rc, &aerr);
+    if (rc == SUP_OK)
+        rc = sup_import_failed_parse(failed, sup_buf_slice(&text), err);
+    else if (rc != SUP_ECLOSED && !sup_code_is_transient(rc))
+        rc = SUP_OK;
+    if (failed->n < job->failed)
+        sup_import_failed_fini(failed);
+    sup_buf_fini(&text);
+    return rc;
+}
+
 static int complete(struct sup_importer *im, const struct sup_ses_job *job, struct sup_err *err)
 {
     struct sup_import_failed failed = {0};
-    struct sup_aws_error aerr = {0};
-    struct sup_buf text;
-    int rc = SUP_OK;
+    int rc = fetch_failed(im, job, &failed, err);
+    bool known = job->failed == 0 || failed.n > 0;
 
-    sup_buf_init(&text, OBJECT_MAX);
-    if (job->failed > 0 && job->failed_url) {
-        rc = sup_s3_get_presigned(im->opts.aws, job->failed_url, &text, &im->stop, &aerr, err);
-        count_call(im, SUP_CALL_S3_GET, rc, &aerr);
-    }
+    /* Which rows failed cannot be told: none is taken for done, and each is looked after singly. A
+     * job that processed less than it says is found out by the next scans. */
     if (rc == SUP_OK)
-        rc = sup_import_failed_parse(&failed, sup_buf_slice(&text), err);
-    /* Which rows failed cannot be told: none is taken for done, and each is looked after singly. */
-    if (rc == SUP_OK)
-        rc = end_job(im, &failed,
-                     job->failed > 0 && failed.n == 0 ? "a row of an import job failed" : "", err);
+        rc = end_job(im, &failed, known ? "" : "a row of an import job failed", err);
     if (rc == SUP_OK) {
         sup_log_info("import", "job completed", SUP_S("job", job->id),
-                     SUP_U("processed", (uint64_t)job->processed),
-                     SUP_U("failed", (uint64_t)job->failed));
-        set_error(im, "");
+                     SUP_U("processed", job->processed), SUP_U("failed", job->failed));
+        set_error(im, known ? "" : "SES did not say which rows of an import job failed");
+        /* Or they would be in the next job at once, and in the one behind it. */
+        if (!known)
+            im->next_mono_ms = sup_mono_ms() + REFUSED_MS;
     }
     sup_import_failed_fini(&failed);
-    sup_buf_fini(&text);
     return rc;
 }
 

@@ -427,12 +427,14 @@ static void record(struct finishing *f, struct sup_apply *a, const struct sup_im
     bool remove = f->l.im->state.remove;
     struct sup_ses_spelling *s = sup_ses_entry_spelling(&f->l.entry, row->spelling);
     enum sup_ses_op op = remove ? SUP_SES_DELETE : SUP_SES_PUT;
+    bool disputed;
 
     if (!s)
         return;
-    s->unverified = s->write_op != op && remove;
-    s->present = !remove;
-    s->reason = row->reason;
+    disputed = s->write_op != op || s->write_reason != row->reason;
+    s->unverified = disputed;
+    s->present = !remove && !disputed;
+    s->reason = s->present ? row->reason : SUP_REASON_NONE;
     s->last_update_ms = 0;
     if (remove && !s->unverified)
         s->noted_ms = 0;

@@ -197,6 +197,7 @@ static int apply_record(struct change *c, struct sup_apply *a, struct sup_txn *t
     case SUP_OUTBOX_PUT:
         s->present = true;
         s->reason = o->plan.reason;
+        s->last_update_ms = 0; /* until somebody sees it there */
         s->write_end_ms = o->end_ms;
         break;
     case SUP_OUTBOX_DELETE:

@@ -91,6 +91,16 @@ static void set_table_options(rocksdb_options_t *o, enum kind kind, rocksdb_cach
     rocksdb_block_based_options_destroy(table);
 }
 
+/* All of it is written over before it is read again: merging it in small portions into what is
+ * there would rewrite the whole many times, and pressing it hard is in vain. */
+static void set_scratch(rocksdb_options_t *o)
+{
+    rocksdb_options_set_level0_file_num_compaction_trigger(o, 16);
+    rocksdb_options_set_level0_slowdown_writes_trigger(o, 40);
+    rocksdb_options_set_level0_stop_writes_trigger(o, 60);
+    rocksdb_options_set_bottommost_compression(o, rocksdb_lz4_compression);
+}
+
 static rocksdb_options_t *options_of(enum kind kind, rocksdb_cache_t *cache)
 {
     static const uint64_t memtable_mib[] = {[KIND_SMALL] = 4,
@@ -104,6 +114,8 @@ static rocksdb_options_t *options_of(enum kind kind, rocksdb_cache_t *cache)
     set_compression(o);
     rocksdb_options_set_write_buffer_size(o, memtable_mib[kind] * MIB);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    if (kind == KIND_SCRATCH)
+        set_scratch(o);
     set_table_options(o, kind, cache);
     return o;
 }

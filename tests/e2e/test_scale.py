@@ -96,6 +96,75 @@ class Plans(Case):
         print("a plan of %d: %.0f MiB above the idle agent" % (n, above))
 
 
+class Jobs(Case):
+    """What SES says of an import job is not always so."""
+
+    MANY = ["job%03d@example.com" % i for i in range(60)]
+    GET = "GetImportJob"
+
+    def importing(self, arguments=(), **ses):
+        sim = self.simulator([R], list(arguments))
+        agent = self.agent(R, sim=sim)
+        agent.config["ses"].update({"scan_interval": "6h", "absence_interval": "1s", "max_rps": 1, **ses,
+                                    "import": {"bucket": "supsync-" + R, "threshold": 20}})
+        agent.start()
+        agent.cli("reconcile")
+        return sim, agent
+
+    def job(self, **more):
+        return json.dumps({"JobId": "x", "JobStatus": "COMPLETED", "ProcessedRecordsCount": 60, **more})
+
+    def suppress_all(self, sim, agent):
+        run = agent.cli("suppress", "-", "--reason", "bounce", "--note", "n", input="\n".join(self.MANY))
+        self.assertEqual(run.returncode, 0, run.stderr)
+        harness.wait_for(lambda: sim.calls(R).get("CreateImportJob"), "a job", timeout=60)
+
+    def jobs(self, sim):
+        return sim.client("sesv2", R).list_import_jobs()["ImportJobs"]
+
+    def test_failed_rows_that_are_not_named_are_looked_after_singly(self):
+        sim, agent = self.importing()
+        sim.faults(R, [{"operation": self.GET, "count": 1, "body": self.job(FailedRecordsCount=3)}])
+        self.suppress_all(sim, agent)
+        harness.wait_for(lambda: any("which rows" in p for p in agent.status()["problems"]), "the problem", timeout=60)
+        agent.stop()
+        agent.config["ses"]["max_rps"] = 200
+        agent.start()
+        harness.wait_for(lambda: agent.status()["outbox"]["pending"] == 0, "the outbox", timeout=120)
+        self.assertEqual(set(sim.suppression(R)), set(self.MANY))
+
+    def test_a_job_that_did_nothing_but_says_so_otherwise(self):
+        # Nothing is listed, and nobody removed it: no policy may take that for a removal.
+        sim, agent = self.importing(["--import-delay", "3600000"], on_external_removal="propagate",
+                                    fuse={"percent": 100, "count": 1000})
+        sim.faults(R, [{"operation": self.GET, "count": 1, "body": self.job(FailedRecordsCount=0)}])
+        self.suppress_all(sim, agent)
+        harness.wait_for(lambda: agent.status()["outbox"]["pending"] == 0, "the outbox", timeout=60)
+        self.assertLess(len(sim.suppression(R)), len(self.MANY))
+        agent.stop()
+        agent.config["ses"]["max_rps"] = 200
+        agent.config["ses"].pop("import")
+        agent.start()
+
+        def whole():
+            report = self.reconcile(agent)
+            self.assertEqual(report["counts"]["adopted_removals"], 0)
+            return set(sim.suppression(R)) == set(self.MANY)
+
+        harness.wait_for(whole, "the rows that the job lost", timeout=60, every=0.5)
+        self.assertEqual(agent.verdict(self.MANY[0]), "block")
+
+    def test_answers_about_a_job_that_make_no_sense(self):
+        sim, agent = self.importing()
+        sim.faults(R, [{"operation": self.GET, "count": 1, "body": b} for b in (
+            self.job(FailedRecordsCount=-1), self.job(ProcessedRecordsCount=1e300), "[]",
+            json.dumps({"JobStatus": "SOMETHING NEW"}))])
+        self.suppress_all(sim, agent)
+        harness.wait_for(lambda: set(sim.suppression(R)) == set(self.MANY), "the rows", timeout=90)
+        harness.wait_for(lambda: agent.status()["outbox"]["pending"] == 0, "the outbox", timeout=90)
+        self.assertEqual(len(self.jobs(sim)), 1)
+
+
 class Scan(Case):
     """Whatever the pages are like: what was read counts once, and what was not read removes nothing."""
 

@@ -349,6 +349,32 @@ static void absence_is_noted_without_acting(void **state)
     assert_false(w.known.spellings[0].present);
 }
 
+static void a_put_that_never_showed_is_put_again(void **state)
+{
+    static const enum sup_reconcile_removal policies[] = {
+        SUP_RECONCILE_RESTORE, SUP_RECONCILE_PROPAGATE, SUP_RECONCILE_REPORT};
+    struct sup_ses_spelling *s;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    decide(&w, SUP_CLASS_BOUNCE, SUP_SUPPRESSED, 1000);
+    s = know(&w, KEY, SUP_REASON_BOUNCE);
+    s->write_op = SUP_SES_PUT;
+    s->write_reason = SUP_REASON_BOUNCE;
+    s->write_begin_ms = 2000;
+    s->write_end_ms = 2100;
+    expect_one(&w, SUP_DIFF_REMOVED, SUP_WHY_GONE_ONCE, SUP_DO_WAIT);
+    w.known.absent_since_ms = SCAN - INTERVAL;
+    for (size_t i = 0; i < 3; i++) {
+        w.rules.removal = policies[i];
+        expect_one(&w, SUP_DIFF_REMOVED, SUP_WHY_GONE, SUP_DO_PUT);
+    }
+    /* It was there: who took it away is for the policy. */
+    s->last_update_ms = 2050;
+    expect_one(&w, SUP_DIFF_REMOVED, SUP_WHY_GONE, SUP_DO_REPORT);
+}
+
 static void what_changed_during_the_scan_is_left_alone(void **state)
 {
     struct sup_ses_spelling *s;
@@ -448,6 +474,7 @@ static void random_world(struct sup_rng *g, struct world *w)
             s->write_begin_ms =
                 s->write_op == SUP_SES_NONE ? 0 : 1000 + (int64_t)sup_rng_below(g, 20);
             s->write_end_ms = s->write_begin_ms + (int64_t)sup_rng_below(g, 5);
+            s->last_update_ms = (int64_t)sup_rng_below(g, 2) * 1000;
         }
     }
     w->known.absent_since_ms =
@@ -492,12 +519,16 @@ static void naive_plan(const struct world *w, struct naive *n)
 {
     enum sup_reason desired =
         w->has_record ? sup_registers_effective(&w->registers, NOW, NULL) : SUP_REASON_NONE;
-    bool complaint = false, known = false, any = false;
+    bool complaint = false, known = false, any = false, seen = false;
     int64_t newest = 0;
 
     memset(n, 0, sizeof(*n));
-    for (size_t i = 0; i < w->known.n_spellings; i++)
-        known = known || w->known.spellings[i].present;
+    for (size_t i = 0; i < w->known.n_spellings; i++) {
+        const struct sup_ses_spelling *s = &w->known.spellings[i];
+        known = known || s->present;
+        /* Ours, and the list never showed it: the put was lost. */
+        seen = seen || (s->present && !(s->write_op == SUP_SES_PUT && s->last_update_ms == 0));
+    }
     for (size_t i = 0; i < w->n_listed; i++) {
         bool evidence = !naive_own(w, &w->listed[i]) && naive_news(w, &w->listed[i]);
         complaint = complaint || w->listed[i].reason == SUP_REASON_COMPLAINT;
@@ -523,6 +554,8 @@ static void naive_plan(const struct world *w, struct naive *n)
         n->put = true;
     else if (w->known.absent_since_ms == 0 || SCAN - w->known.absent_since_ms < INTERVAL)
         n->wait = true;
+    else if (!seen)
+        n->put = true;
     else if (w->rules.removal == SUP_RECONCILE_REPORT)
         n->report = true;
     else if (w->rules.removal == SUP_RECONCILE_PROPAGATE && newest < w->known.absent_since_ms)
@@ -844,6 +877,7 @@ int main(void)
         cmocka_unit_test(reasons),
         cmocka_unit_test(absence_counts_after_two_scans),
         cmocka_unit_test(absence_is_noted_without_acting),
+        cmocka_unit_test(a_put_that_never_showed_is_put_again),
         cmocka_unit_test(what_changed_during_the_scan_is_left_alone),
         cmocka_unit_test(unknown_reasons_are_left_alone),
         cmocka_unit_test(fuse_thresholds),
