@@ -108,6 +108,10 @@ static void retire(const struct sup_replica_ctx *c)
         else
             forget(r, &vv->e[i]);
     }
+    /* One stays: a node without a version vector is taken to have nothing by those who join. It is
+     * the same one everywhere. */
+    if (r->out.retire.n == vv->n && vv->n > 0)
+        r->out.retire.n--;
     sup_vv_copy(&r->retiring, &still);
     if (r->out.retire.n > 0)
         (void)sup_replica_act(r, 0, SUP_ACT_RETIRE);

@@ -335,6 +335,23 @@ static void a_present_incarnation_stays(void **state)
     assert_true(retires_within(w, RETIRE_MS + 5000));
 }
 
+/* Who joins would take a node without a version vector to have nothing. */
+static void the_last_one_stays(void **state)
+{
+    struct world *w = *state;
+    struct sup_vv both = vv_of(OLD, 5);
+
+    assert_int_equal(sup_vv_raise(&both, OLD + 1000, 3), SUP_OK);
+    w->self.vv = w->self.floor = both;
+    says_vv(w, SUP_EV_DIALED, 0, 50, &both);
+    says_vv(w, SUP_EV_DIALED, 1, 60, &both);
+    assert_true(retires_within(w, RETIRE_MS + 5000));
+    assert_int_equal(w->out->retire.n, 1);
+    assert_int_equal(w->out->retire.e[0].incarnation, OLD);
+    w->self.vv = w->self.floor = vv_of(OLD + 1000, 3);
+    assert_false(retires_within(w, 3 * RETIRE_MS));
+}
+
 /* An absent member may be writing under it. */
 static void a_member_that_was_never_met_holds_it_up(void **state)
 {
@@ -342,6 +359,7 @@ static void a_member_that_was_never_met_holds_it_up(void **state)
     struct sup_vv whole = vv_of(OLD, 5);
 
     w->self.vv = w->self.floor = whole;
+    assert_int_equal(sup_vv_raise(&w->self.vv, OWN, 2), SUP_OK);
     says_vv(w, SUP_EV_DIALED, 0, 50, &whole);
     sup_replica_load(w->r, 1, &whole);
     assert_false(retires_within(w, 3 * RETIRE_MS));
@@ -373,6 +391,7 @@ int main(void)
         T(who_is_there_and_does_not_ask_for_it_does_not_want_it),
         T(what_is_in_the_log_holds_it_up),
         T(a_present_incarnation_stays),
+        T(the_last_one_stays),
         T(a_member_that_was_never_met_holds_it_up),
         T(a_decommissioned_one_does_not),
     };
