@@ -1,6 +1,7 @@
 #include "service/apply_txn.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "codec/keys.h"
 #include "service/apply_internal.h"
@@ -230,6 +231,16 @@ static int load(struct sup_apply *a, bool *hash_unknown, struct sup_err *err)
     return rc;
 }
 
+static void count_from_now(struct sup_apply *a)
+{
+    a->overwrites = sup_metric("supsync_merge_overwrites_total", NULL, SUP_COUNTER,
+                               "Decisions of one node that another node's decision overruled");
+    a->concurrent = sup_metric("supsync_concurrent_overwrites_total", NULL, SUP_COUNTER,
+                               "Decisions overruled by one whose maker had not seen them");
+    a->uncounted = sup_metric("supsync_mesh_uncounted_total", NULL, SUP_COUNTER,
+                              "Decisions of incarnations that are beyond a peer's share");
+}
+
 static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts)
 {
     a->opts = *opts;
@@ -258,6 +269,7 @@ static void apply_init(struct sup_apply *a, const struct sup_apply_options *opts
     sup_buf_init(&a->encoded, VALUE_MAX);
     pthread_mutex_init(&a->mutex, NULL);
     sup_cond_init(&a->cond);
+    count_from_now(a);
 }
 
 static int note_hash(struct sup_apply *a, struct sup_err *err)

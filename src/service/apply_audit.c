@@ -135,7 +135,6 @@ static int get(struct sup_txn *t, const struct sup_key *k, struct sup_buf *value
 static int put_mark(struct sup_apply *a, struct sup_txn *t, const struct mark *m,
                     struct sup_err *err)
 {
-    static struct sup_metric *total;
     struct sup_overruled before;
     struct sup_key k;
     int rc;
@@ -147,12 +146,8 @@ static int put_mark(struct sup_apply *a, struct sup_txn *t, const struct mark *m
     if (rc == SUP_OK && sup_overruled_decode(sup_buf_slice(&a->scratch), &before, NULL) == SUP_OK &&
         !smaller(&m->by, &before))
         return SUP_OK;
-    if (rc == SUP_ENOTFOUND) {
-        if (!total)
-            total = sup_metric("supsync_concurrent_overwrites_total", NULL, SUP_COUNTER,
-                               "Decisions overruled by one whose maker had not seen them");
-        sup_metric_add(total, 1);
-    }
+    if (rc == SUP_ENOTFOUND)
+        sup_metric_add(a->concurrent, 1);
     sup_buf_reset(&a->scratch);
     sup_overruled_encode(&m->by, &a->scratch);
     sup_txn_put(t, SUP_CF_AUDIT, sup_key_slice(&k), sup_buf_slice(&a->scratch));

@@ -53,6 +53,7 @@ struct sup_apply {
     struct sup_buf value;   /* last value read */
     struct sup_buf scratch; /* value being made */
     struct sup_buf encoded; /* decision being made */
+    struct sup_metric *overwrites, *concurrent, *uncounted;
 
     /* published; under mutex */
     pthread_mutex_t mutex;

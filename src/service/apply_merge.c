@@ -61,17 +61,12 @@ void sup_apply_put_expiry(struct sup_txn *t, struct sup_slice key, const struct 
 }
 
 /* A concurrent decision that the merge order overrules is something a person may ask about. */
-static void log_overwrite(struct sup_slice key, enum sup_class cls,
+static void log_overwrite(struct sup_apply *a, struct sup_slice key, enum sup_class cls,
                           const struct sup_register *loser, const struct sup_register *winner)
 {
-    static struct sup_metric *m;
-
     if (loser->origin == winner->origin || loser->state == winner->state)
         return;
-    if (!m)
-        m = sup_metric("supsync_merge_overwrites_total", NULL, SUP_COUNTER,
-                       "Decisions of one node that another node's decision overruled");
-    sup_metric_add(m, 1);
+    sup_metric_add(a->overwrites, 1);
     if (sup_log_enabled(SUP_LOG_DEBUG)) {
         char text[SUP_ADDRESS_MAX + 1];
         memcpy(text, key.p, key.n);
@@ -126,7 +121,7 @@ int sup_apply_merge(struct sup_apply *a, struct sup_txn *t, struct sup_slice key
     if (rc != SUP_OK)
         return rc;
     if (out->merge == SUP_MERGE_REPLACED)
-        log_overwrite(key, cls, &before.r[cls - 1], reg);
+        log_overwrite(a, key, cls, &before.r[cls - 1], reg);
     if (out->merge == SUP_MERGE_INSERTED || out->merge == SUP_MERGE_REPLACED) {
         sup_apply_put_expiry(t, key, reg);
         rc = sup_apply_put_record(a, t, key, &record, err);
@@ -360,13 +355,9 @@ static int take_in_uncounted(struct sup_apply *a, struct sup_txn *t, const struc
                              const struct sup_register *reg, enum sup_remote *out,
                              struct sup_err *err)
 {
-    static struct sup_metric *total;
     int rc = take_in(a, t, e, reg, out, err);
 
-    if (!total)
-        total = sup_metric("supsync_mesh_uncounted_total", NULL, SUP_COUNTER,
-                           "Decisions of incarnations that are beyond a peer's share");
-    sup_metric_add(total, 1);
+    sup_metric_add(a->uncounted, 1);
     if (*out == SUP_REMOTE_APPLIED)
         *out = SUP_REMOTE_UNCOUNTED;
     return rc;
