@@ -172,11 +172,13 @@ static void answer_records(struct wire *w, uint32_t round, bool last)
 {
     bool final;
     struct sup_repair_msg msg = {.round = round};
-    size_t n = records_frame(w);
+    size_t n;
 
+    msg.u.records.n = w->n_entries;
+    msg.u.records.last = last;
+    n = records_frame(w);
     w->down += n;
     w->record_bytes += n;
-    msg.u.records.last = last;
     bench_must(sup_repair_puller_records(w->p, &msg, &final), NULL, "records");
 }
 
