@@ -2,6 +2,7 @@
 #include "codec/mesh_msg.h"
 #include "codec/value.h"
 #include "golden.h"
+#include "mesh_msg_fixture.h"
 #include "property.h"
 
 #include <setjmp.h>
@@ -12,51 +13,34 @@
 
 #include <cmocka.h>
 
-struct fixture {
-    struct sup_mesh_mem *mem;
-    struct sup_mesh_mem *out_mem;
-    struct sup_mesh_msg in, out;
-    struct sup_buf body;
-    struct sup_err err;
-};
-
-static struct fixture f;
+static struct mesh_msg_fixture f;
 static uint8_t junk[SUP_REPAIR_SYMBOLS_MAX * SUP_REPAIR_SYMBOL_MAX + 1];
 
 static int setup(void **state)
 {
     (void)state;
-    memset(&f.in, 0, sizeof(f.in));
-    f.mem = sup_mesh_mem_new();
-    f.out_mem = sup_mesh_mem_new();
-    sup_buf_init(&f.body, SUP_FRAME_BODY_MAX);
     for (size_t i = 0; i < sizeof(junk); i++)
         junk[i] = (uint8_t)(i * 7 + 1);
-    return f.mem && f.out_mem ? 0 : -1;
+    return mesh_msg_open(&f, SUP_FRAME_BODY_MAX);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    sup_mesh_mem_free(f.mem);
-    sup_mesh_mem_free(f.out_mem);
-    sup_buf_fini(&f.body);
+    mesh_msg_close(&f);
     return 0;
 }
 
 static int encode(enum sup_frame_type type)
 {
-    f.in.type = type;
-    sup_buf_reset(&f.body);
-    return sup_mesh_msg_encode(&f.in, f.mem, &f.body, &f.err);
+    return mesh_msg_encode(&f, type);
 }
 
 static void travel(enum sup_frame_type type)
 {
     if (encode(type) != SUP_OK)
         fail_msg("%s", f.err.msg);
-    assert_int_equal(sup_mesh_msg_decode(type, sup_buf_slice(&f.body), f.out_mem, &f.out, &f.err),
-                     SUP_OK);
+    assert_int_equal(mesh_msg_decode(&f), SUP_OK);
     assert_int_equal(f.out.type, type);
     assert_int_equal(f.out.u.repair.round, type == SUP_FRAME_REPAIR_SUMS ? 0 : f.in.u.repair.round);
 }

@@ -2,6 +2,7 @@
 #include "codec/mesh_msg.h"
 #include "codec/value.h"
 #include "golden.h"
+#include "mesh_msg_fixture.h"
 #include "property.h"
 
 #include <setjmp.h>
@@ -12,15 +13,7 @@
 
 #include <cmocka.h>
 
-struct fixture {
-    struct sup_mesh_mem *mem;
-    struct sup_mesh_mem *out_mem;
-    struct sup_mesh_msg in, out;
-    struct sup_buf body;
-    struct sup_err err;
-};
-
-static struct fixture f;
+static struct mesh_msg_fixture f;
 static struct sup_snapshot_record records[SUP_SNAPSHOT_RECORDS_MAX + 1];
 static struct sup_repair_entry waiting[SUP_SNAPSHOT_RECORDS_MAX + 1];
 static uint8_t junk[2 * SUP_DECISION_MAX]; /* no NUL: keys have none */
@@ -30,36 +23,26 @@ static int setup(void **state)
     struct sup_rng r = property_rng("snapshot");
 
     (void)state;
-    memset(&f, 0, sizeof(f));
-    f.mem = sup_mesh_mem_new();
-    f.out_mem = sup_mesh_mem_new();
-    sup_buf_init(&f.body, 64U << 20);
     for (size_t i = 0; i < sizeof(junk); i++)
         junk[i] = (uint8_t)(1 + sup_rng_below(&r, 255));
-    return f.mem && f.out_mem ? 0 : -1;
+    return mesh_msg_open(&f, 64U << 20);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    sup_mesh_mem_free(f.mem);
-    sup_mesh_mem_free(f.out_mem);
-    sup_buf_fini(&f.body);
+    mesh_msg_close(&f);
     return 0;
 }
 
 static int encode(enum sup_frame_type type)
 {
-    f.in.type = type;
-    sup_buf_reset(&f.body);
-    return sup_mesh_msg_encode(&f.in, f.mem, &f.body, &f.err);
+    return mesh_msg_encode(&f, type);
 }
 
 static int decode(void)
 {
-    memset(&f.out, 0xa5, sizeof(f.out));
-    return sup_mesh_msg_decode((unsigned)f.in.type, sup_buf_slice(&f.body), f.out_mem, &f.out,
-                               &f.err);
+    return mesh_msg_decode(&f);
 }
 
 static void travel(enum sup_frame_type type)
